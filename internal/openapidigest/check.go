@@ -100,10 +100,13 @@ func (d *Digest) checkVariants(path string, value any, t *Type) []string {
 		return d.check(path, value, &Type{Ref: ref})
 	}
 	var best []string
-	for i, variant := range t.Variants {
-		found := d.check(path, value, variant)
-		if i == 0 || len(found) < len(best) {
-			best = found
+	first := true
+	for _, variant := range t.Variants {
+		if !allows(variant.Types, kindOfValue(value)) {
+			continue // else "not a string" would always win over several faults in a list
+		}
+		if found := d.check(path, value, variant); first || len(found) < len(best) {
+			best, first = found, false
 		}
 	}
 	return best
