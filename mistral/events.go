@@ -148,9 +148,14 @@ func (*AgentHandoffStarted) isEvent()  {}
 func (*AgentHandoffDone) isEvent()     {}
 func (*UnknownEvent) isEvent()         {}
 
-func decodeEvent(data []byte) (Event, error) {
+// decodeEvent decodes an event. name is the type of an event that does not say
+// it by itself.
+func decodeEvent(name string, data []byte) (Event, error) {
 	var e Event
 	kind := wire.Text(wire.Member(data, "type"))
+	if kind == "" {
+		kind = name
+	}
 	switch kind {
 	case "message.output.delta":
 		e = new(MessageOutputDelta)

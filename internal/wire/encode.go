@@ -78,7 +78,7 @@ func separate(dst []byte, start int) []byte {
 func appendValue(dst []byte, v reflect.Value) ([]byte, error) {
 	t := v.Type()
 	if t.Kind() == reflect.Struct {
-		if p := planOf(t); p != nil {
+		if p := planOf(t); p != nil && !p.writes {
 			return appendStruct(dst, p, v)
 		}
 	}

@@ -50,7 +50,8 @@ func (e Extra) members(yield func(name string, value []byte) bool) {
 // A plan says how a struct type is read and written.
 type plan struct {
 	fields []field
-	extra  int // index of the Extra field
+	extra  int  // index of the Extra field
+	writes bool // the type is an Appender, which comes first
 }
 
 type field struct {
@@ -78,7 +79,7 @@ func planOf(t reflect.Type) *plan {
 }
 
 func makePlan(t reflect.Type) *plan {
-	p := &plan{extra: -1}
+	p := &plan{extra: -1, writes: t.Implements(appenderType)}
 	for f := range fieldsOf(t) {
 		if f.Type == extraType {
 			p.extra = f.Index[0]

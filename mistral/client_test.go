@@ -1,0 +1,252 @@
+package mistral_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tramontane-dev/tramontane/mistral"
+)
+
+// A recorded request of a test server.
+type recorded struct {
+	Method, Path, Query, Body string
+}
+
+// serve starts a server that gives the same answer to each request, and returns
+// a client of it and what it was asked.
+func serve(t *testing.T, status int, contentType, body string) (*mistral.Client, *[]recorded) {
+	t.Helper()
+	var got []recorded
+	client := serveFunc(t, func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, recorded{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, string(b)})
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	})
+	return client, &got
+}
+
+func serveFunc(t *testing.T, f http.HandlerFunc) *mistral.Client {
+	t.Helper()
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	return &mistral.Client{BaseURL: server.URL, HTTPClient: server.Client(), MaxRetries: -1}
+}
+
+const (
+	agentJSON        = `{"object":"agent","id":"ag_1","model":"m","name":"n","version":0,"versions":[0],"created_at":"2025-06-01T10:00:00.000000Z","updated_at":"2025-06-01T10:00:00.000000Z","deployment_chat":false,"source":"api"}`
+	replyJSON        = `{"object":"conversation.response","conversation_id":"conv_1","outputs":[],"usage":{}}`
+	conversationJSON = `{"object":"conversation","id":"conv_1","created_at":"2025-06-01T10:00:00.000000Z","updated_at":"2025-06-01T10:00:00.000000Z","model":"m"}`
+)
+
+func TestRequests(t *testing.T) {
+	yes := true
+	tests := []struct {
+		name   string
+		answer string
+		call   func(context.Context, *mistral.Client) (any, error)
+		want   recorded
+	}{
+		{"CreateAgent", agentJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.CreateAgent(ctx, &mistral.AgentRequest{Model: "m", Name: "n"})
+		}, recorded{"POST", "/v1/agents", "", `{"model":"m","name":"n"}`}},
+		{"Agent", agentJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Agent(ctx, "a/b", nil)
+		}, recorded{"GET", "/v1/agents/a%2Fb", "", ""}},
+		{"Agent at alias", agentJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Agent(ctx, "ag_1", &mistral.AgentOptions{Version: &mistral.AgentVersion{Alias: "prod"}})
+		}, recorded{"GET", "/v1/agents/ag_1", "agent_version=prod", ""}},
+		{"Agents", "[" + agentJSON + "]", func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Agents(ctx, &mistral.AgentListOptions{Page: 1, PageSize: 5, DeploymentChat: &yes, Sources: []string{"api", "playground"}, Name: "n", Metadata: []byte(`{"a":1}`)})
+		}, recorded{"GET", "/v1/agents", "deployment_chat=true&metadata=%7B%22a%22%3A1%7D&name=n&page=1&page_size=5&sources=api&sources=playground", ""}},
+		{"UpdateAgent", agentJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.UpdateAgent(ctx, "ag_1", &mistral.AgentUpdate{Name: "x", Clear: []string{"handoffs"}})
+		}, recorded{"PATCH", "/v1/agents/ag_1", "", `{"name":"x","handoffs":null}`}},
+		{"DeleteAgent", "", func(ctx context.Context, c *mistral.Client) (any, error) {
+			return nil, c.DeleteAgent(ctx, "ag_1")
+		}, recorded{"DELETE", "/v1/agents/ag_1", "", ""}},
+		{"AgentVersions", "[" + agentJSON + "]", func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.AgentVersions(ctx, "ag_1", &mistral.PageOptions{Page: 2})
+		}, recorded{"GET", "/v1/agents/ag_1/versions", "page=2", ""}},
+		{"AgentAtVersion", agentJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.AgentAtVersion(ctx, "ag_1", mistral.AgentVersion{Number: 3})
+		}, recorded{"GET", "/v1/agents/ag_1/versions/3", "", ""}},
+		{"Start", replyJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Start(ctx, &mistral.ConversationRequest{Model: "m", Inputs: mistral.Inputs{Text: "hi"}})
+		}, recorded{"POST", "/v1/conversations", "", `{"inputs":"hi","model":"m","stream":false}`}},
+		{"Append", replyJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Append(ctx, "conv_1", &mistral.AppendRequest{Inputs: mistral.Inputs{Entries: mistral.Entries{}}})
+		}, recorded{"POST", "/v1/conversations/conv_1", "", `{"inputs":[],"stream":false}`}},
+		{"Restart", replyJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Restart(ctx, "conv_1", &mistral.RestartRequest{FromEntryID: "msg_1"})
+		}, recorded{"POST", "/v1/conversations/conv_1/restart", "", `{"stream":false,"from_entry_id":"msg_1"}`}},
+		{"Conversation", conversationJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Conversation(ctx, "conv_1")
+		}, recorded{"GET", "/v1/conversations/conv_1", "", ""}},
+		{"Conversations", "[" + conversationJSON + "]", func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Conversations(ctx, &mistral.ConversationListOptions{PageSize: 7, Metadata: []byte(`{}`)})
+		}, recorded{"GET", "/v1/conversations", "metadata=%7B%7D&page_size=7", ""}},
+		{"History", `{"object":"conversation.history","conversation_id":"conv_1","entries":[]}`, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.History(ctx, "conv_1")
+		}, recorded{"GET", "/v1/conversations/conv_1/history", "", ""}},
+		{"Messages", `{"object":"conversation.messages","conversation_id":"conv_1","messages":[]}`, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Messages(ctx, "conv_1")
+		}, recorded{"GET", "/v1/conversations/conv_1/messages", "", ""}},
+		{"DeleteConversation", "", func(ctx context.Context, c *mistral.Client) (any, error) {
+			return nil, c.DeleteConversation(ctx, "conv_1")
+		}, recorded{"DELETE", "/v1/conversations/conv_1", "", ""}},
+		{"Models", `{"object":"list","data":[{"id":"m","capabilities":{}}]}`, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Models(ctx)
+		}, recorded{"GET", "/v1/models", "", ""}},
+		{"Model", `{"id":"m","capabilities":{}}`, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Model(ctx, "org/m")
+		}, recorded{"GET", "/v1/models/org%2Fm", "", ""}},
+		{"Chat", `{"id":"c","object":"chat.completion","model":"m","usage":{},"created":1,"choices":[]}`, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.Chat(ctx, &mistral.ChatRequest{Model: "m"})
+		}, recorded{"POST", "/v1/chat/completions", "", `{"model":"m","stream":false,"messages":[]}`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			client, got := serve(t, http.StatusOK, "application/json", test.answer)
+			if _, err := test.call(t.Context(), client); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]recorded{test.want}, *got); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestIDsThatWouldChangeThePath(t *testing.T) {
+	client, got := serve(t, http.StatusOK, "application/json", agentJSON)
+	for _, id := range []string{"", ".", ".."} {
+		if err := client.DeleteAgent(t.Context(), id); err == nil {
+			t.Errorf("DeleteAgent(%q): no error", id)
+		}
+	}
+	if len(*got) != 0 {
+		t.Errorf("requests were made: %v", *got)
+	}
+}
+
+func TestRequestsAreNotChanged(t *testing.T) {
+	client, _ := serve(t, http.StatusOK, "application/json", replyJSON)
+	in := &mistral.ConversationRequest{Model: "m", Inputs: mistral.Inputs{Text: "hi"}}
+	if _, err := client.Start(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	for range client.StreamStart(t.Context(), in) {
+	}
+	if in.Stream != nil {
+		t.Errorf("Stream was set to %v", *in.Stream)
+	}
+}
+
+func TestErrorBodies(t *testing.T) {
+	tests := []struct {
+		name, contentType, body string
+		status                  int
+		want                    mistral.Error
+		line                    string
+	}{
+		{"422", "application/json", `{"detail":[{"type":"missing","loc":["body","inputs",0,"content"],"msg":"Field required","input":{}}]}`, 422,
+			mistral.Error{Detail: []mistral.FieldError{{Loc: "body.inputs[0].content", Msg: "Field required", Type: "missing"}}},
+			"mistral: POST /v1/conversations/c: 422 Unprocessable Entity: body.inputs[0].content: Field required"},
+		{"code as number", "application/json", `{"object":"Error","message":"Not the same number of function calls and responses","type":"invalid_request_error","code":3230}`, 400,
+			mistral.Error{Message: "Not the same number of function calls and responses", Type: "invalid_request_error", Code: "3230"},
+			"mistral: POST /v1/conversations/c: 400 Bad Request: Not the same number of function calls and responses (code 3230)"},
+		{"code as text", "application/json", `{"object":"error","message":"m","type":"t","param":null,"code":"3230"}`, 400,
+			mistral.Error{Message: "m", Type: "t", Code: "3230"},
+			"mistral: POST /v1/conversations/c: 400 Bad Request: m (code 3230)"},
+		{"detail in message", "application/json", `{"object":"error","message":{"detail":[{"type":"t","loc":["body"],"msg":"m"}]},"type":"invalid_request_error","code":null}`, 422,
+			mistral.Error{Type: "invalid_request_error", Detail: []mistral.FieldError{{Loc: "body", Msg: "m", Type: "t"}}},
+			"mistral: POST /v1/conversations/c: 422 Unprocessable Entity: body: m"},
+		{"detail as text", "application/json", `{"detail":"Unauthorized"}`, 401, mistral.Error{Message: "Unauthorized"},
+			"mistral: POST /v1/conversations/c: 401 Unauthorized: Unauthorized"},
+		{"error object", "application/json", `{"error":{"message":"model not found","type":"NotFoundError","code":404}}`, 404,
+			mistral.Error{Message: "model not found", Type: "NotFoundError", Code: "404"},
+			"mistral: POST /v1/conversations/c: 404 Not Found: model not found (code 404)"},
+		{"error text", "application/json", `{"error":"no such model"}`, 404, mistral.Error{Message: "no such model"},
+			"mistral: POST /v1/conversations/c: 404 Not Found: no such model"},
+		{"text", "text/plain", "upstream\r\n\x1b[31mbroke\n", 500, mistral.Error{Message: "upstream\r\n\x1b[31mbroke"},
+			"mistral: POST /v1/conversations/c: 500 Internal Server Error: upstream [31mbroke"},
+		{"page", "text/html", "<html><head><title>502 Bad\nGateway</title></head><body>x</body></html>", 500, mistral.Error{Message: "502 Bad\nGateway"},
+			"mistral: POST /v1/conversations/c: 500 Internal Server Error: 502 Bad Gateway"},
+		{"nothing", "text/plain", "", 403, mistral.Error{}, "mistral: POST /v1/conversations/c: 403 Forbidden"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			client, _ := serve(t, test.status, test.contentType, test.body)
+			_, err := client.Append(t.Context(), "c", &mistral.AppendRequest{})
+			got := new(mistral.Error)
+			if !errors.As(err, &got) {
+				t.Fatalf("error is %v", err)
+			}
+			want := test.want
+			want.Method, want.Path, want.StatusCode, want.Body = "POST", "/v1/conversations/c", test.status, []byte(test.body)
+			if diff := cmp.Diff(&want, got); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			if got.Error() != test.line {
+				t.Errorf("Error() = %q, want %q", got.Error(), test.line)
+			}
+			if mistral.Uncertain(err) {
+				t.Errorf("Uncertain(%v) = true", err)
+			}
+		})
+	}
+}
+
+func collect(t *testing.T, events func(func(mistral.Event, error) bool)) (names []string, err error) {
+	t.Helper()
+	for ev, err := range events {
+		if err != nil {
+			return names, err
+		}
+		names = append(names, fmt.Sprintf("%T", ev))
+	}
+	return names, nil
+}
+
+func TestStream(t *testing.T) {
+	const started = "event: conversation.response.started\ndata: {\"type\":\"conversation.response.started\",\"conversation_id\":\"conv_1\"}\n\n"
+	tests := []struct {
+		name, body string
+		want       []string
+		err        error
+	}{
+		{"done", started + ": keep-alive\n\nevent: x.y\ndata: {\"type\":\"x.y\"}\n\nevent: conversation.response.done\r\ndata: {\"usage\":{}}\r\n\r\nevent: late\ndata: {}\n\n",
+			[]string{"*mistral.ResponseStarted", "*mistral.UnknownEvent", "*mistral.ResponseDone"}, nil},
+		{"error", started + "data: {\"type\":\"conversation.response.error\",\"message\":\"m\",\"code\":3000}\n\n",
+			[]string{"*mistral.ResponseStarted", "*mistral.ResponseError"}, nil},
+		{"cut", started, []string{"*mistral.ResponseStarted"}, io.ErrUnexpectedEOF},
+		{"empty", "", nil, io.ErrUnexpectedEOF},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			client, _ := serve(t, http.StatusOK, "text/event-stream; charset=utf-8", test.body)
+			got, err := collect(t, client.StreamAppend(t.Context(), "conv_1", &mistral.AppendRequest{}))
+			if !errors.Is(err, test.err) {
+				t.Errorf("error is %v, want %v", err, test.err)
+			}
+			if got, want := mistral.Uncertain(err), test.err != nil; got != want {
+				t.Errorf("Uncertain(%v) = %v", err, got)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
