@@ -1,0 +1,31 @@
+// Package mcptool makes the tools of MCP servers usable in a run.
+//
+// A [Server] is one server, started as a process of this machine and spoken to
+// through its standard input and output. It is a [tramontane.Toolset]: a run
+// asks it for its tools, and it starts when it is asked. [Servers] are several
+// as one, and [LoadConfig] reads them from the JSON files that other MCP
+// clients use.
+//
+// # What a server gets and what becomes of it
+//
+// A server sees few variables of this program's environment, none of which is
+// an API key; the rest is given to it by name. It runs in a process group of
+// its own, and Close ends the group, so that wrappers such as npx and "go run"
+// leave nothing behind. What it prints on its standard error is kept for the
+// errors that need it; lines on its standard output that are no messages are
+// logged and skipped.
+//
+// # Names
+//
+// The model knows a tool as <server>_<tool>, with '_' for every character that
+// is neither an ASCII letter or digit nor '_' or '-'. If that is longer than 64
+// characters or would be the name of two tools, a hash of both names takes the
+// place of the end. The server's own name for the tool is in its Definition.
+//
+// # Results
+//
+// Every kind of content is kept, those that this package does not know
+// included. That a tool failed is a result too, with IsError set: it is for
+// the model to see. A call is sent to the server once at most; when it is not
+// known whether it ran, the error says so.
+package mcptool

@@ -1,0 +1,429 @@
+package mcptool
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// maxLine is the longest message that a server may send: what go-sdk allows.
+const maxLine = mcp.DefaultMaxLineLength
+
+var errTooLong = fmt.Errorf("it sent a message of more than %d bytes", maxLine)
+
+// A stdioConn speaks newline-delimited JSON-RPC with a process. It takes the
+// place of go-sdk's CommandTransport, for the reasons in
+// design/mcp-transport.md.
+type stdioConn struct {
+	proc     *process
+	logger   *slog.Logger
+	patience time.Duration // with server/discover
+
+	// Only Read, which is never called twice at once, uses these.
+	in      *bufio.Reader
+	queue   []jsonrpc.Message // of a batch
+	pending chan line         // a read that goes on while the probe is answered
+
+	out       chan *frame
+	closing   chan struct{} // closed when Close is called
+	closeOnce sync.Once
+	closed    chan struct{}  // closed when the process and our goroutines are gone
+	running   sync.WaitGroup // our goroutines
+
+	opened atomic.Bool // the handshake is over
+	probes chan jsonrpc.ID
+
+	mu       sync.Mutex // guards the fields below
+	carried  map[jsonrpc.ID]bool
+	probe    jsonrpc.ID // the server/discover that has no answer yet
+	probeEnd *time.Timer
+	expired  map[jsonrpc.ID]bool // probes that we answered ourselves
+	late     bool                // an expired probe was answered well after all
+	shook    bool                // initialize was sent
+	err      error               // why the connection ended
+}
+
+// A line is what one read of the server's output gave.
+type line struct {
+	data []byte
+	err  error
+}
+
+// A frame is a message on its way to the server.
+type frame struct {
+	data []byte
+	done chan error
+}
+
+func newStdioConn(proc *process, patience time.Duration, logger *slog.Logger) *stdioConn {
+	c := &stdioConn{
+		proc:     proc,
+		logger:   logger,
+		patience: patience,
+		in:       bufio.NewReaderSize(proc.stdout, 64<<10),
+		out:      make(chan *frame),
+		closing:  make(chan struct{}),
+		closed:   make(chan struct{}),
+		probes:   make(chan jsonrpc.ID, 2), // the SDK probes twice at most
+		carried:  make(map[jsonrpc.ID]bool),
+		expired:  make(map[jsonrpc.ID]bool),
+	}
+	c.running.Go(c.writeAll)
+	return c
+}
+
+// Connect implements mcp.Transport: the process runs already.
+func (c *stdioConn) Connect(context.Context) (mcp.Connection, error) { return c, nil }
+
+// SessionID implements mcp.Connection. A process has one session, unnamed.
+func (c *stdioConn) SessionID() string { return "" }
+
+// Read returns the next message. Lines that are no messages are skipped: many
+// servers, or the tools that start them, print a greeting or a log line on
+// their standard output.
+func (c *stdioConn) Read(context.Context) (jsonrpc.Message, error) {
+	for {
+		if len(c.queue) > 0 {
+			msg := c.queue[0]
+			c.queue = c.queue[1:]
+			return msg, nil
+		}
+		data, expired, err := c.next()
+		if err != nil {
+			return nil, c.fail(err)
+		}
+		if expired.IsValid() {
+			return &jsonrpc.Response{ID: expired, Error: &jsonrpc.Error{
+				Code: jsonrpc.CodeMethodNotFound, Message: "the server left server/discover unanswered",
+			}}, nil
+		}
+		msgs, err := c.decode(data)
+		if err != nil {
+			c.logger.Warn("mcp server printed a line that is no message on its standard output",
+				"line", string(data[:min(len(data), 200)]), "cause", err)
+			continue
+		}
+		c.queue = msgs
+	}
+}
+
+// next returns the next line, or the probe whose time is up.
+func (c *stdioConn) next() ([]byte, jsonrpc.ID, error) {
+	if c.opened.Load() && c.pending == nil {
+		data, err := c.readLine()
+		return data, jsonrpc.ID{}, err
+	}
+	// Only in the handshake can two things happen at once, so only there the
+	// line takes the way over a channel, which costs a switch of goroutines.
+	if c.pending == nil {
+		to := make(chan line, 1)
+		c.pending = to
+		c.running.Go(func() {
+			data, err := c.readLine()
+			to <- line{data, err}
+		})
+	}
+	select {
+	case l := <-c.pending:
+		c.pending = nil
+		return l.data, jsonrpc.ID{}, l.err
+	case id := <-c.probes:
+		return nil, id, nil
+	}
+}
+
+// readLine returns a line that the caller may keep.
+func (c *stdioConn) readLine() ([]byte, error) {
+	var long []byte
+	for {
+		part, err := c.in.ReadSlice('\n')
+		if len(long)+len(part) > maxLine {
+			return nil, errTooLong
+		}
+		switch {
+		case err == nil && long == nil:
+			return bytes.Clone(part), nil
+		case err == nil:
+			return append(long, part...), nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			long = append(long, part...)
+		case len(long)+len(part) > 0 && errors.Is(err, io.EOF):
+			return append(long, part...), nil // a last line without its end
+		default:
+			return nil, err
+		}
+	}
+}
+
+// fail notes that the connection ended for cause, and returns why it really
+// did: pipes break because processes end.
+func (c *stdioConn) fail(cause error) error {
+	if err := c.ended(); err != nil {
+		return err
+	}
+	// The end of the output comes a moment before the end of the process.
+	if !errors.Is(cause, errTooLong) && c.proc.waitExit(drainTime) {
+		cause = c.proc.err()
+	} else if errors.Is(cause, io.EOF) {
+		cause = errors.New("it closed its standard output")
+	}
+	return c.end(cause)
+}
+
+// end notes why the connection ended, unless that is known, and returns why.
+func (c *stdioConn) end(cause error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = cause
+	}
+	return c.err
+}
+
+// ended returns why the connection ended, or nil.
+func (c *stdioConn) ended() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Write sends msg. When ctx ends before the server took the message, Write
+// returns, but a message once begun is still sent whole: half a line would end
+// the session.
+func (c *stdioConn) Write(ctx context.Context, msg jsonrpc.Message) error {
+	data, err := jsonrpc.EncodeMessage(msg)
+	if err != nil {
+		return err
+	}
+	f := &frame{data: append(data, '\n'), done: make(chan error, 1)}
+	if req, ok := msg.(*jsonrpc.Request); ok {
+		c.note(req)
+	}
+	select {
+	case c.out <- f:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.closing:
+		return c.end(errClosed)
+	}
+	select {
+	case err := <-f.done:
+		if err != nil {
+			return c.fail(err)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// writeAll is the goroutine that owns the server's input.
+func (c *stdioConn) writeAll() {
+	for {
+		select {
+		case f := <-c.out:
+			_, err := c.proc.stdin.Write(f.data)
+			f.done <- err
+		case <-c.closing:
+			return
+		}
+	}
+}
+
+// note keeps what Read must know of a request when its answer comes.
+func (c *stdioConn) note(req *jsonrpc.Request) {
+	switch req.Method {
+	case "tools/call", "tools/list":
+		c.opened.Store(true)
+		c.mu.Lock()
+		c.carried[req.ID] = true
+		c.mu.Unlock()
+	case "notifications/cancelled":
+		var params struct {
+			RequestID json.RawMessage `json:"requestId"`
+		}
+		if json.Unmarshal(req.Params, &params) != nil {
+			return
+		}
+		if id, err := parseID(params.RequestID); err == nil {
+			c.mu.Lock()
+			delete(c.carried, id)
+			c.mu.Unlock()
+		}
+	case "server/discover":
+		c.mu.Lock()
+		c.probe = req.ID
+		c.probeEnd = time.AfterFunc(c.patience, func() { c.expire(req.ID) })
+		c.mu.Unlock()
+	case "initialize":
+		c.mu.Lock()
+		c.shook = true
+		c.mu.Unlock()
+	case "notifications/initialized":
+		c.opened.Store(true)
+	}
+}
+
+// expire gives up on the probe id, if it still has no answer.
+func (c *stdioConn) expire(id jsonrpc.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.probe == id {
+		c.probe = jsonrpc.ID{}
+		c.expired[id] = true
+		c.probes <- id
+	}
+}
+
+// An envelope is a JSON-RPC message, its contents unread.
+type envelope struct {
+	Version string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Method  *string         `json:"method"`
+	Params  json.RawMessage `json:"params"`
+	Result  json.RawMessage `json:"result"`
+	Error   *jsonrpc.Error  `json:"error"`
+}
+
+// decode returns the messages of a line: one, or those of a batch, which
+// servers of 2025-03-26 may send. A nil message is one to be dropped.
+func (c *stdioConn) decode(data []byte) ([]jsonrpc.Message, error) {
+	var all []envelope
+	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 {
+		return nil, nil
+	} else if trimmed[0] == '[' {
+		if err := json.Unmarshal(data, &all); err != nil {
+			return nil, err
+		}
+	} else {
+		all = make([]envelope, 1)
+		if err := json.Unmarshal(data, &all[0]); err != nil {
+			return nil, err
+		}
+	}
+	msgs := make([]jsonrpc.Message, 0, len(all))
+	for _, e := range all {
+		msg, err := c.message(&e)
+		if err != nil {
+			return nil, err
+		}
+		if msg != nil {
+			msgs = append(msgs, msg)
+		}
+	}
+	return msgs, nil
+}
+
+func (c *stdioConn) message(e *envelope) (jsonrpc.Message, error) {
+	if e.Version != "2.0" {
+		return nil, errors.New(`it has no "jsonrpc": "2.0"`)
+	}
+	id, err := parseID(e.ID)
+	if err != nil {
+		return nil, err
+	}
+	if e.Method != nil {
+		return &jsonrpc.Request{ID: id, Method: *e.Method, Params: e.Params}, nil
+	}
+	if !id.IsValid() {
+		return nil, errors.New("it has neither a method nor an id")
+	}
+	resp := &jsonrpc.Response{ID: id, Result: e.Result}
+	if e.Error != nil {
+		resp.Error = e.Error
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.probe == id {
+		c.probe = jsonrpc.ID{}
+		c.probeEnd.Stop()
+	}
+	if c.expired[id] {
+		c.late = c.late || e.Error == nil
+		return nil, nil
+	}
+	if c.carried[id] {
+		delete(c.carried, id)
+		if resp.Error == nil && !asksForInput(e.Result) {
+			resp.Error = &carriedResult{e.Result}
+			resp.Result = nil
+		}
+	}
+	return resp, nil
+}
+
+// parseID reads the id of a message. No id and null give the zero ID.
+func parseID(raw json.RawMessage) (jsonrpc.ID, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return jsonrpc.ID{}, nil
+	}
+	if raw[0] == '"' {
+		var s string
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return jsonrpc.ID{}, err
+		}
+		return jsonrpc.MakeID(s)
+	}
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		return jsonrpc.ID{}, fmt.Errorf("its id %.40s is neither a string nor an integer", raw)
+	}
+	return jsonrpc.MakeID(float64(n))
+}
+
+// diedOfProbe reports whether the connection ended while server/discover was
+// unanswered and before anything else was asked.
+func (c *stdioConn) diedOfProbe() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err != nil && c.probe.IsValid() && !c.shook
+}
+
+// answeredLate reports whether server/discover was answered well, but only
+// after our patience had ended.
+func (c *stdioConn) answeredLate() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.late
+}
+
+// lastWords returns the last lines of stderr, for the end of an error.
+func (c *stdioConn) lastWords() string {
+	lines := c.proc.stderr.last(3)
+	if len(lines) == 0 {
+		return ""
+	}
+	return " (on stderr last: " + strings.Join(lines, " | ") + ")"
+}
+
+// Close ends the process and returns when it is gone. The SDK calls it too,
+// after a Read or Write failed.
+func (c *stdioConn) Close() error {
+	c.closeOnce.Do(func() {
+		close(c.closing)
+		c.mu.Lock()
+		if c.probeEnd != nil {
+			c.probeEnd.Stop()
+		}
+		c.mu.Unlock()
+		c.proc.close()
+		c.running.Wait()
+		c.proc.stdout.Close()
+		close(c.closed)
+	})
+	<-c.closed
+	return nil
+}
