@@ -113,6 +113,18 @@ func init() {
 				"tools/call task":     `{"resultType":"task","task":{"taskId":"t-1"}}`,
 			}))
 		},
+		// Offers the tools that a variable names.
+		"named": func() {
+			var tools []map[string]any
+			for _, name := range strings.Split(os.Getenv("TOOLS"), "\n") {
+				tools = append(tools, map[string]any{"name": name, "inputSchema": map[string]any{"type": "object"}})
+			}
+			list, err := json.Marshal(map[string]any{"tools": tools})
+			if err != nil {
+				log.Fatal(err)
+			}
+			serveRaw(answerAll(map[string]string{"tools/list": string(list)}))
+		},
 		// Lists pages for ever.
 		"endless": func() { serveRaw(answerAll(map[string]string{"tools/list": `{"tools":[],"nextCursor":"again"}`})) },
 	}

@@ -31,6 +31,10 @@ func (t tool) call(ctx context.Context, file string) (*tramontane.ToolResult, er
 	return t.Call(ctx, &tramontane.Call{Key: "run/1/call", ID: "call", Arguments: args})
 }
 
+func (t tool) callWith(tb testing.TB, args string) (*tramontane.ToolResult, error) {
+	return t.Call(tb.Context(), &tramontane.Call{Arguments: json.RawMessage(args)})
+}
+
 func TestCall(t *testing.T) {
 	for _, name := range []string{"good", "paged", "legacy", "noisy"} {
 		t.Run(name, func(t *testing.T) {
