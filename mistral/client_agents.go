@@ -95,6 +95,13 @@ func (c *Client) AgentAtVersion(ctx context.Context, id string, version AgentVer
 	return get[Agent](ctx, c, &request{method: http.MethodGet, path: path}, nil)
 }
 
+// SwitchAgentVersion makes a version of an agent its current one.
+func (c *Client) SwitchAgentVersion(ctx context.Context, id string, version int) (*Agent, error) {
+	query := url.Values{"version": {strconv.Itoa(version)}}
+	path := "/v1/agents" + escape(id, "version")
+	return get[Agent](ctx, c, &request{method: http.MethodPatch, path: path, query: query}, nil)
+}
+
 func pageQuery(page, size int) url.Values {
 	query := url.Values{}
 	if page != 0 {

@@ -159,8 +159,13 @@ func decodeStruct(p *plan, data []byte, v reflect.Value) error {
 			return nil
 		}
 		extra.null &^= 1 << i
-		if err := decodeValue(value, v.Field(f.index)); err != nil {
+		fv := v.Field(f.index)
+		if err := decodeValue(value, fv); err != nil {
 			return at(f.name, err)
+		}
+		extra.zero &^= 1 << i
+		if f.omit && fv.IsZero() {
+			extra.zero |= 1 << i
 		}
 		return nil
 	})

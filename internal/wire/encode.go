@@ -48,7 +48,7 @@ func appendStruct(dst []byte, p *plan, v reflect.Value) ([]byte, error) {
 		fv := v.Field(f.index)
 		zero := fv.IsZero()
 		wasNull := zero && extra.null&(1<<i) != 0
-		if zero && f.omit && !wasNull {
+		if zero && f.omit && !wasNull && extra.zero&(1<<i) == 0 {
 			continue
 		}
 		dst = append(separate(dst, start), f.prefix...)

@@ -8,11 +8,12 @@ import (
 )
 
 // Extra keeps what a JSON object held beyond the fields of its struct: members
-// that have no field, and which members were null or present. Its zero value is
-// that of an object made in Go.
+// that have no field, and which members were null, zero or present. Its zero
+// value is that of an object made in Go.
 type Extra struct {
 	raw  []byte // unknown members, each as `,"name":value`
 	null uint64 // bit i: the member of field i was null
+	zero uint64 // bit i: the member of field i was there with the zero value
 	seen uint64 // bit i: the member of field i was there
 }
 
