@@ -1,0 +1,164 @@
+package tramontane
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tramontane-dev/tramontane/internal/loop"
+	"github.com/tramontane-dev/tramontane/mistral"
+)
+
+// listTools asks every Toolset and checks that the names are good.
+func (d *driver) listTools() (loop.Event, error) {
+	defer close(d.listed)
+	tools := d.runner.Tools
+	more := make([][]Tool, len(d.runner.Toolsets))
+	var group errgroup.Group
+	for i, set := range d.runner.Toolsets {
+		group.Go(func() (err error) {
+			more[i], err = set.Tools(d.ctx)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return prepareFailed(err)
+	}
+	for _, m := range more {
+		tools = append(tools[:len(tools):len(tools)], m...)
+	}
+	byName := make(map[string]Tool, len(tools))
+	var known []loop.Tool
+	var defined mistral.Tools
+	for _, tool := range tools {
+		def := tool.Definition()
+		if !validName(def.Name) {
+			return prepareFailed(fmt.Errorf("tool %q: a name is 1 to 64 characters of a-z, A-Z, 0-9, '_' and '-'", def.Name))
+		}
+		if other, taken := byName[def.Name]; taken {
+			return prepareFailed(fmt.Errorf("tool %s: %s and %s both have one; rename one", def.Name, origin(other.Definition()), origin(def)))
+		}
+		byName[def.Name] = tool
+		known = append(known, loop.Tool{Name: def.Name, Safe: def.Safe})
+		defined = append(defined, functionTool(def))
+	}
+	d.tools, d.defined = byName, defined
+	return &loop.ToolsListed{Tools: known}, nil
+}
+
+func prepareFailed(err error) (loop.Event, error) {
+	return &loop.PrepareFailed{Message: err.Error()}, err
+}
+
+func origin(def Definition) string {
+	if def.Server == "" {
+		return "the program"
+	}
+	return "server " + def.Server
+}
+
+func functionTool(def Definition) *mistral.FunctionTool {
+	parameters := def.Parameters
+	if parameters == nil {
+		parameters = json.RawMessage(`{"type":"object","properties":{}}`)
+	}
+	return &mistral.FunctionTool{Function: mistral.Function{
+		Name:        def.Name,
+		Description: def.Description,
+		Strict:      def.Strict,
+		Parameters:  parameters,
+	}}
+}
+
+// ask puts the calls to the person, one after the other.
+func (d *driver) ask(calls []loop.Call) {
+	if len(calls) == 0 {
+		return
+	}
+	d.flying += len(calls)
+	go func() {
+		for _, c := range calls {
+			d.arrivals <- arrival{event: d.decide(c).event(c.Key)}
+		}
+	}()
+}
+
+func (d *driver) decide(c loop.Call) (decision Decision) {
+	if decision, ok := d.decisions[c.Key]; ok {
+		return decision
+	}
+	if d.runner.Approve == nil {
+		return Later()
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			d.runner.logger().Error("approval panicked", "call", c.Key, "panic", p, "stack", string(debug.Stack()))
+			decision = Later()
+		}
+	}()
+	var def Definition
+	if tool, ok := d.tools[c.Name]; ok {
+		def = tool.Definition()
+	}
+	call := publicCall(c)
+	decision, err := d.runner.Approve(d.ctx, &call, def)
+	if err != nil {
+		d.runner.logger().Warn("approval failed; the call stays pending", "call", c.Key, "error", err)
+		return Later()
+	}
+	return decision
+}
+
+// callTool runs a tool, when one of the slots is free.
+func (d *driver) callTool(c loop.Call) (loop.Event, error) {
+	select {
+	case d.slots <- struct{}{}:
+	case <-d.ctx.Done():
+		return &loop.ToolReturned{Key: c.Key, Text: "Error: the call was not made: the run was cancelled.", IsError: true}, d.ctx.Err()
+	}
+	defer func() { <-d.slots }()
+	call := publicCall(c)
+	result, err := d.callSafely(d.tools[c.Name], &call)
+	switch {
+	case errors.Is(err, ErrOutcomeUnknown), err != nil && d.ctx.Err() != nil:
+		return &loop.ToolLost{Key: c.Key, Message: err.Error()}, err
+	case err != nil:
+		return &loop.ToolReturned{Key: c.Key, Text: "Error: " + err.Error(), IsError: true}, err
+	case result == nil:
+		return &loop.ToolReturned{Key: c.Key}, nil
+	}
+	d.keepResult(c.Key, result)
+	text := result.Text()
+	if result.IsError {
+		text = "Error: " + text
+	}
+	return &loop.ToolReturned{Key: c.Key, Text: text, IsError: result.IsError}, nil
+}
+
+// callSafely turns a panic of a tool into an error.
+func (d *driver) callSafely(tool Tool, call *Call) (result *ToolResult, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.runner.logger().Error("tool panicked", "tool", call.Name, "call", call.Key, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("tool %s panicked: %v", call.Name, p)
+		}
+	}()
+	return tool.Call(d.ctx, call)
+}
+
+func (d *driver) keepResult(key string, r *ToolResult) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.results[key] = r
+}
+
+func (d *driver) takeResult(key string) *ToolResult {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := d.results[key]
+	delete(d.results, key)
+	return r
+}

@@ -1,0 +1,255 @@
+package tramontane
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tramontane-dev/tramontane/internal/loop"
+	"github.com/tramontane-dev/tramontane/mistral"
+)
+
+// A driver carries out the commands of one run in this process. All its fields
+// belong to the goroutine that runs it, save what the comments say.
+type driver struct {
+	runner    *Runner
+	client    *mistral.Client
+	ctx       context.Context // of the run; a driver lives no longer
+	decisions map[string]Decision
+	streaming bool
+	emit      func(Event)
+
+	state    loop.State
+	inline   []loop.Event  // what came back without a goroutine
+	arrivals chan arrival  // what came back from the goroutines
+	flying   int           // arrivals to come
+	slots    chan struct{} // held by the calls that run
+	entries  mistral.Entries
+	text     string
+	told     int             // calls of the turn whose results were emitted
+	old      map[string]bool // calls whose results an earlier part of the run told
+	cause    error           // of the last failure, if it was no call
+	callErrs map[string]error
+
+	// Set by the goroutine that lists the tools, before listed is closed and
+	// its arrival sent.
+	listed  chan struct{}
+	tools   map[string]Tool
+	defined mistral.Tools // tools, as the API takes them
+
+	// Set by the goroutine that prepares the agent, before its arrival is sent.
+	// If nil, the conversation starts under the agent's id.
+	agent *mistral.Agent
+
+	mu      sync.Mutex             // guards the field below
+	results map[string]*ToolResult // of the turn, by key
+}
+
+// An arrival is an event, and the error behind it if there is one.
+type arrival struct {
+	event loop.Event
+	err   error
+}
+
+// run takes the run from its first event to its end, and returns when every
+// goroutine has ended.
+func (d *driver) run(first loop.Event) (*Result, error) {
+	d.inline = []loop.Event{first}
+	cancelled := false
+	for {
+		if d.ctx.Err() != nil && !cancelled && d.state.Phase != "" {
+			cancelled = true
+			d.inline = slices.Insert(d.inline, 0, loop.Event(&loop.Cancel{}))
+		}
+		event, ok := d.next(cancelled)
+		if !ok {
+			return d.finish()
+		}
+		if event == nil {
+			continue // the context ended
+		}
+		d.step(event)
+	}
+}
+
+// next returns what came back next; nothing, if the context ended meanwhile;
+// and false, if nothing is left to come.
+func (d *driver) next(cancelled bool) (loop.Event, bool) {
+	if len(d.inline) > 0 {
+		event := d.inline[0]
+		d.inline = d.inline[1:]
+		return event, true
+	}
+	if d.flying == 0 {
+		return nil, false
+	}
+	done := d.ctx.Done()
+	if cancelled {
+		done = nil
+	}
+	select {
+	case a := <-d.arrivals:
+		d.flying--
+		d.keepError(a)
+		return a.event, true
+	case <-done:
+		return nil, true
+	}
+}
+
+func (d *driver) step(event loop.Event) {
+	if reply, ok := event.(*loop.ModelReplied); ok {
+		d.cause = nil
+		d.entries = append(d.entries, reply.Outputs...)
+		d.text = lastText(reply.Outputs)
+	}
+	before := d.state
+	var commands []loop.Command
+	d.state, commands = loop.Step(d.state, event)
+	d.tell(before)
+	var asks []loop.Call
+	for _, command := range commands {
+		switch c := command.(type) {
+		case *loop.ListTools:
+			d.fly(d.listTools)
+		case *loop.PrepareAgent:
+			d.fly(func() (loop.Event, error) { return d.prepareAgent(c.Agent) })
+		case *loop.ReadHistory:
+			d.inline = append(d.inline, d.readHistory(c))
+		case *loop.CallModel:
+			d.inline = append(d.inline, d.callModel(c))
+		case *loop.CallTool:
+			d.fly(func() (loop.Event, error) { return d.callTool(c.Call) })
+		case *loop.Ask:
+			asks = append(asks, c.Call)
+		}
+	}
+	d.ask(asks)
+}
+
+// fly starts a goroutine that ends with the arrival of its event.
+func (d *driver) fly(f func() (loop.Event, error)) {
+	d.flying++
+	go func() {
+		event, err := f()
+		d.arrivals <- arrival{event: event, err: err}
+	}()
+}
+
+// keepError keeps the error behind an event, which the loop knows as text.
+func (d *driver) keepError(a arrival) {
+	switch e := a.event.(type) {
+	case *loop.ToolReturned:
+		d.callErrs[e.Key] = a.err
+	case *loop.ToolLost:
+		d.callErrs[e.Key] = a.err
+	default:
+		if a.err != nil {
+			d.cause = a.err
+		}
+	}
+}
+
+// tell emits the results that have become known, in the order of the calls.
+func (d *driver) tell(before loop.State) {
+	if d.state.Turn != before.Turn {
+		d.told = 0
+	}
+	for d.told < len(d.state.Calls) && d.state.Calls[d.told].Status == loop.Settled {
+		c := d.state.Calls[d.told]
+		d.told++
+		if c.Remote || d.old[c.Key] {
+			continue
+		}
+		entry := &mistral.FunctionResult{
+			CreatedAt:  mistral.NewTimestamp(time.Now()),
+			ToolCallID: c.ID,
+			Result:     c.Result,
+		}
+		d.entries = append(d.entries, entry)
+		d.emit(&ResultEvent{Call: publicCall(c), Entry: entry, Result: d.takeResult(c.Key), IsError: c.IsError})
+	}
+}
+
+func publicCall(c loop.Call) Call {
+	return Call{Key: c.Key, ID: c.ID, Name: c.Name, Arguments: json.RawMessage(c.Arguments)}
+}
+
+// finish makes of the last state what the caller gets.
+func (d *driver) finish() (*Result, error) {
+	r := d.result()
+	switch d.state.Reason {
+	case loop.Done:
+		if d.runner.Output == nil {
+			return r, nil
+		}
+		output, err := d.runner.Output.read(r.Text)
+		r.Output = output
+		return r, err
+	case loop.MaxTurns:
+		return r, fmt.Errorf("%w: the model replied %d times and still calls tools", ErrMaxTurns, d.state.Turn)
+	case loop.Pending:
+		return r, fmt.Errorf("%w: %d", ErrPending, len(r.Pending))
+	case loop.Cancelled:
+		return r, context.Cause(d.ctx)
+	}
+	return r, &runError{message: d.state.Error, cause: d.failure()}
+}
+
+// failure returns the error behind a run that failed, or nil.
+func (d *driver) failure() error {
+	if d.cause != nil {
+		return d.cause
+	}
+	for _, c := range d.state.Calls {
+		if err := d.callErrs[c.Key]; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *driver) result() *Result {
+	r := &Result{
+		Reason:         Reason(d.state.Reason),
+		Entries:        d.entries,
+		Text:           d.text,
+		ConversationID: d.state.ConversationID,
+		Usage: mistral.Usage{
+			PromptTokens:     d.state.Usage.PromptTokens,
+			CompletionTokens: d.state.Usage.CompletionTokens,
+			TotalTokens:      d.state.Usage.TotalTokens,
+		},
+		State: &State{state: d.state},
+	}
+	if r.Reason == "" {
+		r.Reason = ReasonFailed // the run never began
+	}
+	for _, c := range d.state.Calls {
+		if c.Status == loop.Waiting {
+			r.Pending = append(r.Pending, publicCall(c))
+		}
+	}
+	return r
+}
+
+// lastText returns the text of the last message among the outputs of a reply.
+func lastText(outputs mistral.Entries) string {
+	for _, entry := range slices.Backward(outputs) {
+		if m, ok := entry.(*mistral.MessageOutput); ok {
+			return m.Content.String()
+		}
+	}
+	return ""
+}
+
+func (r *Runner) logger() *slog.Logger {
+	if r.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return r.Logger
+}
