@@ -1,0 +1,17 @@
+// Package model holds the models that a self-hosted server can answer with.
+//
+// [Chat] asks any chat-completions endpoint: Mistral, vLLM, Ollama, llama.cpp
+// or another that speaks the same protocol. They differ in what they take and
+// in how they send calls of tools; Chat evens that out, so that its caller sees
+// one way of calling tools.
+//
+// [Scripted] answers from a file of replies, for tests.
+//
+// Every model has two methods, Complete for a whole answer and Stream for the
+// same answer in pieces, which is what package server asks of a model. An error
+// that says what the server should answer has the method
+//
+//	APIError() (status int, code string)
+//
+// and can be found with errors.As.
+package model
