@@ -173,7 +173,6 @@ func sendAgain(s State, loss string, missing bool) (State, []Command) {
 	s.Resent = len(s.Sent) > 0 || len(s.Calls) > 0 // unless only its reply was missing
 	if missing {
 		s.ConversationID = ""
-		return prepare(s) // a conversation is started with a prepared agent
 	}
 	return then(s, nil)
 }

@@ -86,11 +86,12 @@ func resume(s State, e *Resume) (State, []Command) {
 	return prepare(s)
 }
 
-// prepare asks for what a run needs in every process anew.
+// prepare asks for what a run needs in every process anew: the agent too, if
+// the run may yet have to start a conversation.
 func prepare(s State) (State, []Command) {
 	s.Phase = Preparing
 	s.AwaitTools = true
-	s.AwaitAgent = s.Agent != nil && s.ConversationID == ""
+	s.AwaitAgent = s.Agent != nil && (s.ConversationID == "" || s.Tentative)
 	commands := []Command{&ListTools{}}
 	if s.AwaitAgent {
 		commands = append(commands, &PrepareAgent{Agent: *s.Agent})
