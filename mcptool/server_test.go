@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -223,38 +221,6 @@ func TestServerDiesOfProbe(t *testing.T) {
 	if _, err := tools["t"].call(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
-}
-
-// Fault P6 of go-sdk: the grandchild survives.
-func TestCloseEndsGrandchildren(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("signals and process groups of Unix")
-	}
-	t.Parallel()
-	s := testServer(t, "wrapper")
-	start(t, s)
-	var pid int
-	eventually(t, "the wrapper names its child", func() bool {
-		n, _ := fmt.Sscanf(strings.Join(s.Status().Stderr, "\n"), "grandchild %d", &pid)
-		return n == 1
-	})
-	if err := syscall.Kill(pid, 0); err != nil {
-		t.Fatalf("grandchild %d does not run: %v", pid, err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	// Whoever inherits the grandchild may take a moment to reap it.
-	eventually(t, "the grandchild is gone", func() bool { return !alive(pid) })
-}
-
-// alive reports whether the process exists and is no zombie.
-func alive(pid int) bool {
-	if syscall.Kill(pid, 0) != nil {
-		return false
-	}
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err != nil || !strings.Contains(string(data), ") Z ")
 }
 
 // Fault P7 of go-sdk: the error is a bare EOF.
