@@ -147,7 +147,7 @@ func find(calls []Call, key string) *Call {
 const cancelledText = "Error: the call was not made: the run was cancelled."
 
 func lostText(message string) string {
-	return "Error: the call was sent, or may have been, and its outcome is not known: " + message + ". It may have had its effect. It was not sent again."
+	return "Error: the outcome of the call is not known: " + message + ". It may have had its effect, and was not made a second time."
 }
 
 func deniedText(reason string) string {

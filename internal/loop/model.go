@@ -13,6 +13,9 @@ func modelReplied(s State, e *ModelReplied) (State, []Command) {
 	if s.Phase != Replying {
 		return fail(s, "a reply came that nobody asked for")
 	}
+	if s.Mode != Local && e.ConversationID == "" {
+		return fail(s, "the reply does not name its conversation, so nothing can be added to it")
+	}
 	return reply(s, e)
 }
 
@@ -31,9 +34,6 @@ func reply(s State, e *ModelReplied) (State, []Command) {
 	s.Sent, s.Calls = nil, nil
 	s.Unsure, s.Resent, s.Tentative = false, false, false
 	s.LastEntry = cmp.Or(lastID(e.Outputs), nameless)
-	if s.Mode == Remote && s.ConversationID == "" {
-		return fail(s, "the reply does not name its conversation")
-	}
 	var commands []Command
 	for _, call := range openCalls(e.Outputs) {
 		commands = append(commands, addCall(&s, call)...)
@@ -145,7 +145,7 @@ func afterLoss(s State, e *HistoryRead) (State, []Command) {
 	if s.LastEntry != "" {
 		i := slices.IndexFunc(e.Entries, func(entry mistral.Entry) bool { return entryID(entry) == s.LastEntry })
 		if i < 0 {
-			return fail(s, fmt.Sprintf("%s; the history of conversation %s does not tell whether it was, and nothing is sent again", loss, s.ConversationID))
+			return fail(s, fmt.Sprintf("%s; the history of conversation %s does not tell whether the request was carried out, so it was not sent again", loss, s.ConversationID))
 		}
 		after = e.Entries[i+1:]
 	}
@@ -167,7 +167,7 @@ func afterLoss(s State, e *HistoryRead) (State, []Command) {
 // only once.
 func sendAgain(s State, loss string, missing bool) (State, []Command) {
 	if s.Resent {
-		return fail(s, loss+"; the request had been sent twice")
+		return fail(s, loss+"; the request was sent twice, and the conversation shows neither")
 	}
 	s.Unsure, s.Tentative = false, false
 	s.Resent = len(s.Sent) > 0 || len(s.Calls) > 0 // unless only its reply was missing

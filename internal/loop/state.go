@@ -151,8 +151,8 @@ type Call struct {
 	Remote       bool                 `json:"remote,omitzero"`
 	Confirmation mistral.Confirmation `json:"confirmation,omitzero"`
 
-	// Failed says that the tool ran and failed, which a Policy may end the run
-	// for.
+	// Failed says that the tool failed or could not be called, which a Policy
+	// may end the run for.
 	Failed bool `json:"failed,omitzero"`
 }
 
