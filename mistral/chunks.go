@@ -121,7 +121,7 @@ func (*UnknownChunk) isChunk()       {}
 
 func decodeChunk(data []byte) (Chunk, error) {
 	var c Chunk
-	kind := wire.Text(wire.Member(data, "type"))
+	kind := string(wire.Tag(data, "type"))
 	switch kind {
 	case "text", "":
 		// The documentation shows chunks without a type; they are text.

@@ -136,7 +136,7 @@ func (*UnknownEntry) isEntry()   {}
 
 func decodeEntry(data []byte) (Entry, error) {
 	var e Entry
-	kind := wire.Text(wire.Member(data, "type"))
+	kind := string(wire.Tag(data, "type"))
 	if kind == "" {
 		kind = inferEntry(data)
 	}

@@ -148,15 +148,15 @@ func (*AgentHandoffStarted) isEvent()  {}
 func (*AgentHandoffDone) isEvent()     {}
 func (*UnknownEvent) isEvent()         {}
 
-// decodeEvent decodes an event. name is the type of an event that does not say
-// it by itself.
-func decodeEvent(name string, data []byte) (Event, error) {
+// decodeEvent decodes an event with d. name is the type of an event that does
+// not say it by itself.
+func decodeEvent(name string, data []byte, d *wire.Decoder) (Event, error) {
 	var e Event
-	kind := wire.Text(wire.Member(data, "type"))
-	if kind == "" {
-		kind = name
+	kind := wire.Tag(data, "type")
+	if kind == nil {
+		kind = []byte(name)
 	}
-	switch kind {
+	switch string(kind) {
 	case "message.output.delta":
 		e = new(MessageOutputDelta)
 	case "function.call.delta":
@@ -178,7 +178,7 @@ func decodeEvent(name string, data []byte) (Event, error) {
 	case "agent.handoff.done":
 		e = new(AgentHandoffDone)
 	default:
-		return &UnknownEvent{Type: kind, Raw: bytes.Clone(data)}, nil
+		return &UnknownEvent{Type: string(kind), Raw: bytes.Clone(data)}, nil
 	}
-	return e, wire.Unmarshal(data, e)
+	return e, d.Unmarshal(data, e)
 }

@@ -24,7 +24,7 @@ const (
 
 // A decoder turns an event of a stream into a value. It says when the value is
 // the last, and gives none (the zero value) for an event that only ends.
-type decoder[T any] func(ev sse.Event) (value T, more bool, err error)
+type decoder[T any] func(d *wire.Decoder, ev sse.Event) (value T, more bool, err error)
 
 // stream makes a request and returns what its answer streams, up to the value
 // that the decoder calls the last. A stream that ends before is an error.
@@ -42,6 +42,7 @@ func stream[T comparable](ctx context.Context, c *Client, r *request, in any, de
 			return
 		}
 		defer body.Close()
+		var d wire.Decoder
 		events := sse.NewReader(&watchedReader{body, watch}, maxEvent)
 		for {
 			ev, err := events.Next()
@@ -49,7 +50,7 @@ func stream[T comparable](ctx context.Context, c *Client, r *request, in any, de
 				yield(none, r.brokenOff(ctx, err))
 				return
 			}
-			value, more, err := decode(ev)
+			value, more, err := decode(&d, ev)
 			if err != nil {
 				yield(none, r.broken(err))
 				return
@@ -152,9 +153,9 @@ func (w *watchedReader) Read(p []byte) (int, error) {
 	return w.r.Read(p)
 }
 
-// decodeReply decodes an event of a conversation.
-func decodeReply(ev sse.Event) (Event, bool, error) {
-	e, err := decodeEvent(ev.Name, ev.Data)
+// decodeReply decodes the events of a conversation.
+func decodeReply(d *wire.Decoder, ev sse.Event) (Event, bool, error) {
+	e, err := decodeEvent(ev.Name, ev.Data, d)
 	switch e.(type) {
 	case *ResponseDone, *ResponseError:
 		return e, false, err
@@ -162,13 +163,13 @@ func decodeReply(ev sse.Event) (Event, bool, error) {
 	return e, true, err
 }
 
-// decodeChunk decodes an event of a chat.
-func decodeChatChunk(ev sse.Event) (*ChatChunk, bool, error) {
+// decodeChatChunk decodes the events of a chat.
+func decodeChatChunk(d *wire.Decoder, ev sse.Event) (*ChatChunk, bool, error) {
 	if string(ev.Data) == "[DONE]" {
 		return nil, false, nil
 	}
 	chunk := new(ChatChunk)
-	if err := wire.Unmarshal(ev.Data, chunk); err != nil {
+	if err := d.Unmarshal(ev.Data, chunk); err != nil {
 		return nil, false, err
 	}
 	// Servers that fail in the middle of an answer send an error in its place.

@@ -104,7 +104,7 @@ func (*UnknownTool) isTool()          {}
 
 func decodeTool(data []byte) (Tool, error) {
 	var t Tool
-	kind := wire.Text(wire.Member(data, "type"))
+	kind := string(wire.Tag(data, "type"))
 	if kind == "" && wire.Member(data, "function") != nil {
 		kind = "function"
 	}

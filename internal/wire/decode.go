@@ -52,18 +52,37 @@ func at(step any, err error) error {
 
 // Unmarshal decodes data into the struct that v points to. The struct keeps no
 // reference to data. Members match fields by exact name; the last of equal
-// members wins. The error is an [*Error] with the path to what is wrong.
-func Unmarshal(data []byte, v any) error {
+// members wins. The error is an [*Error] with the path to what is wrong, and
+// leaves v in any state.
+func Unmarshal(data []byte, v any) error { return unmarshal(data, v, nil) }
+
+// A Decoder decodes values that are much alike. A string that is the same as in
+// the value before is not allocated again.
+type Decoder struct {
+	plan  *plan
+	texts []string // of the fields of the value before
+}
+
+// Unmarshal is like the function of that name.
+func (d *Decoder) Unmarshal(data []byte, v any) error { return unmarshal(data, v, d) }
+
+func unmarshal(data []byte, v any, d *Decoder) error {
 	rv := reflect.ValueOf(v).Elem()
 	p := planOf(rv.Type())
 	if p == nil {
 		panic(fmt.Sprintf("wire: %v has no Extra field", rv.Type()))
 	}
-	data, err := trim(data)
-	if err != nil {
-		return Errorf("%v", err)
+	if d != nil && d.plan != p {
+		d.plan, d.texts = p, make([]string, len(p.fields))
 	}
-	return decodeStruct(p, data, rv)
+	end, err := decodeStruct(p, data, skipSpace(data, 0), 0, rv, d)
+	if err != nil {
+		return err
+	}
+	if rest := skipSpace(data, end); rest != len(data) {
+		return Errorf("invalid character %q after the JSON value", data[rest])
+	}
+	return nil
 }
 
 // trim returns the one value in data without white space around it.
@@ -100,15 +119,16 @@ func Elements(data []byte, f func(raw []byte) error) error {
 	return err
 }
 
+var errFound = errors.New("found")
+
 // Member returns the raw value of the first member of that name, or nil if data
-// is not an object with one.
+// is not an object with one. What comes after it is not looked at.
 func Member(data []byte, name string) []byte {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
 		return nil
 	}
 	var found []byte
-	errFound := errors.New("found")
 	_, err := eachMember(data, i, 0, func(n, value []byte) error {
 		if len(n) == len(name)+2 && string(n[1:len(n)-1]) == name {
 			found = value
@@ -122,6 +142,19 @@ func Member(data []byte, name string) []byte {
 	return found
 }
 
+// Tag returns the text of the member of that name, which is mostly a part of
+// data, or nil if there is none that is a string.
+func Tag(data []byte, name string) []byte {
+	raw := Member(data, name)
+	if len(raw) < 2 || raw[0] != '"' {
+		return nil
+	}
+	if hasEscape(raw) {
+		return []byte(unquote(raw))
+	}
+	return raw[1 : len(raw)-1]
+}
+
 // Text returns the text of a raw JSON string, or "" if raw is no string.
 func Text(raw []byte) string {
 	if len(raw) < 2 || raw[0] != '"' {
@@ -130,99 +163,161 @@ func Text(raw []byte) string {
 	return unquote(raw)
 }
 
-// decodeStruct decodes data, which has been checked, into v.
-func decodeStruct(p *plan, data []byte, v reflect.Value) error {
-	if data[0] != '{' {
-		return Errorf("want an object, got %s", kind(data))
+// decodeStruct decodes the value that starts at i into v and returns the index
+// after it. d may be nil.
+func decodeStruct(p *plan, data []byte, i, depth int, v reflect.Value, d *Decoder) (int, error) {
+	if i >= len(data) {
+		return i, Errorf("%v", errTruncated)
+	}
+	if data[i] != '{' {
+		end, err := skipValue(data, i, depth)
+		if err != nil {
+			return end, Errorf("%v", err)
+		}
+		return end, Errorf("want an object, got %s", kind(data[i:]))
 	}
 	extra := v.Field(p.extra).Addr().Interface().(*Extra)
 	*extra = Extra{}
 	next := 0
-	_, err := eachMember(data, 0, 0, func(name, value []byte) error {
+	end, err := eachMember(data, i, depth, func(name, value []byte) error {
 		i := p.lookup(name, next)
 		if i < 0 {
 			extra.raw = append(append(append(append(extra.raw, ','), name...), ':'), value...)
 			return nil
 		}
 		next = i + 1
-		extra.seen |= 1 << i
-		f := &p.fields[i]
-		if f.index < 0 {
-			if f.name == "type" && string(value) != f.constant {
-				return at(f.name, Errorf("want %s, got %s", f.constant, value))
-			}
-			return nil
-		}
-		if string(value) == "null" {
-			extra.null |= 1 << i
-			v.Field(f.index).SetZero()
-			return nil
-		}
-		extra.null &^= 1 << i
-		fv := v.Field(f.index)
-		if err := decodeValue(value, fv); err != nil {
-			return at(f.name, err)
-		}
-		extra.zero &^= 1 << i
-		if f.omit && fv.IsZero() {
-			extra.zero |= 1 << i
+		if err := p.fields[i].decode(value, i, extra, v, d); err != nil {
+			return at(p.fields[i].name, err)
 		}
 		return nil
 	})
-	return err
+	if e := (*Error)(nil); err != nil && !errors.As(err, &e) {
+		return end, Errorf("%v", err)
+	}
+	return end, err
 }
+
+// decode decodes the value of field i of v.
+func (f *field) decode(value []byte, i int, extra *Extra, v reflect.Value, d *Decoder) error {
+	bit := uint64(1) << i
+	extra.seen |= bit
+	if f.index < 0 {
+		if f.name == "type" && string(value) != f.constant {
+			return Errorf("want %s, got %s", f.constant, value)
+		}
+		return nil
+	}
+	fv := v.Field(f.index)
+	extra.null &^= bit
+	extra.zero &^= bit
+	if string(value) == "null" {
+		extra.null |= bit
+		fv.SetZero()
+		return nil
+	}
+	if d != nil && f.codec == codecString && value[0] == '"' && !hasEscape(value) {
+		if inner := value[1 : len(value)-1]; d.texts[i] != string(inner) {
+			d.texts[i] = unquote(value)
+		}
+		fv.SetString(d.texts[i])
+	} else if err := decodeValue(f.codec, value, fv); err != nil {
+		return err
+	}
+	if f.omit && fv.IsZero() {
+		extra.zero |= bit
+	}
+	return nil
+}
+
+// A codec is a way to decode a Go type.
+type codec int
+
+const (
+	codecStruct codec = iota
+	codecRaw
+	codecUnmarshaler
+	codecString
+	codecBool
+	codecInt
+	codecFloat
+	codecPointer
+	codecSlice
+	codecMap
+)
 
 var unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
 
-func decodeValue(data []byte, v reflect.Value) error {
-	t := v.Type()
-	if t.Kind() == reflect.Struct {
-		if p := planOf(t); p != nil {
-			return decodeStruct(p, data, v)
-		}
-	}
-	if t == rawType {
-		v.SetBytes(bytes.Clone(data))
-		return nil
-	}
-	if t.Kind() != reflect.String && reflect.PointerTo(t).Implements(unmarshalerType) {
-		return v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(data)
+// codecOf panics for a type that has no place in a struct of this package.
+func codecOf(t reflect.Type) codec {
+	switch {
+	case t == rawType:
+		return codecRaw
+	case t.Kind() == reflect.Struct && hasExtra(t):
+		return codecStruct
+	case t.Kind() != reflect.String && reflect.PointerTo(t).Implements(unmarshalerType):
+		return codecUnmarshaler
 	}
 	switch t.Kind() {
 	case reflect.String:
+		return codecString
+	case reflect.Bool:
+		return codecBool
+	case reflect.Int, reflect.Int64:
+		return codecInt
+	case reflect.Float64:
+		return codecFloat
+	case reflect.Pointer:
+		return codecPointer
+	case reflect.Slice:
+		return codecSlice
+	case reflect.Map:
+		return codecMap
+	}
+	panic(fmt.Sprintf("wire: cannot decode into %v", t))
+}
+
+// decodeValue decodes data, which has been checked and has no space around it.
+func decodeValue(c codec, data []byte, v reflect.Value) error {
+	switch c {
+	case codecStruct:
+		_, err := decodeStruct(planOf(v.Type()), data, 0, 0, v, nil)
+		return err
+	case codecRaw:
+		v.SetBytes(bytes.Clone(data))
+	case codecUnmarshaler:
+		return v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(data)
+	case codecString:
 		if data[0] != '"' {
 			return Errorf("want a string, got %s", kind(data))
 		}
 		v.SetString(unquote(data))
-	case reflect.Bool:
+	case codecBool:
 		if data[0] != 't' && data[0] != 'f' {
 			return Errorf("want true or false, got %s", kind(data))
 		}
 		v.SetBool(data[0] == 't')
-	case reflect.Int, reflect.Int64:
+	case codecInt:
 		n, err := decodeInt(data)
 		if err != nil {
 			return err
 		}
 		v.SetInt(n)
-	case reflect.Float64:
+	case codecFloat:
 		n, err := strconv.ParseFloat(string(data), 64)
 		if err != nil || data[0] == '"' {
 			return Errorf("want a number, got %s", kind(data))
 		}
 		v.SetFloat(n)
-	case reflect.Pointer:
-		elem := reflect.New(t.Elem())
-		if err := decodeValue(data, elem.Elem()); err != nil {
+	case codecPointer:
+		elem := reflect.New(v.Type().Elem())
+		if err := decodeValue(codecOf(v.Type().Elem()), data, elem.Elem()); err != nil {
 			return err
 		}
 		v.Set(elem)
-	case reflect.Slice:
+	case codecSlice:
 		return decodeSlice(data, v)
-	case reflect.Map:
+	case codecMap:
 		return decodeMap(data, v)
-	default:
-		panic(fmt.Sprintf("wire: cannot decode into %v", t))
 	}
 	return nil
 }
@@ -242,9 +337,10 @@ func decodeInt(data []byte) (int64, error) {
 
 func decodeSlice(data []byte, v reflect.Value) error {
 	out := reflect.MakeSlice(v.Type(), 0, 0)
+	elem := codecOf(v.Type().Elem())
 	err := Elements(data, func(raw []byte) error {
 		out = reflect.Append(out, reflect.Zero(v.Type().Elem()))
-		return decodeValue(raw, out.Index(out.Len()-1))
+		return decodeValue(elem, raw, out.Index(out.Len()-1))
 	})
 	if err != nil {
 		return err
@@ -258,9 +354,10 @@ func decodeMap(data []byte, v reflect.Value) error {
 		return Errorf("want an object, got %s", kind(data))
 	}
 	out := reflect.MakeMap(v.Type())
+	c := codecOf(v.Type().Elem())
 	_, err := eachMember(data, 0, 0, func(name, value []byte) error {
 		elem := reflect.New(v.Type().Elem()).Elem()
-		if err := decodeValue(value, elem); err != nil {
+		if err := decodeValue(c, value, elem); err != nil {
 			return at(unquote(name), err)
 		}
 		out.SetMapIndex(reflect.ValueOf(unquote(name)), elem)

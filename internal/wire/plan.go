@@ -62,6 +62,7 @@ type field struct {
 	constant string // quoted JSON
 	required bool   // on the wire
 	omit     bool   // when zero
+	codec    codec
 }
 
 var (
@@ -80,7 +81,10 @@ func planOf(t reflect.Type) *plan {
 }
 
 func makePlan(t reflect.Type) *plan {
-	p := &plan{extra: -1, writes: t.Implements(appenderType)}
+	if !hasExtra(t) {
+		return nil
+	}
+	p := &plan{writes: t.Implements(appenderType)}
 	for f := range fieldsOf(t) {
 		if f.Type == extraType {
 			p.extra = f.Index[0]
@@ -96,16 +100,22 @@ func makePlan(t reflect.Type) *plan {
 		}
 		p.fields = append(p.fields, field{
 			name: name, prefix: `"` + name + `":`, index: f.Index[0],
-			required: option == "", omit: option == "omitzero",
+			required: option == "", omit: option == "omitzero", codec: codecOf(f.Type),
 		})
-	}
-	if p.extra < 0 {
-		return nil
 	}
 	if len(p.fields) > 64 {
 		panic(fmt.Sprintf("wire: %v has more than 64 fields", t))
 	}
 	return p
+}
+
+func hasExtra(t reflect.Type) bool {
+	for f := range fieldsOf(t) {
+		if f.Type == extraType {
+			return true
+		}
+	}
+	return false
 }
 
 func fieldsOf(t reflect.Type) func(func(reflect.StructField) bool) {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,9 +60,18 @@ func skipLiteral(data []byte, i int, lit string) (int, error) {
 	return i + len(lit), nil
 }
 
+// plain says which bytes stand for themselves in a string.
+var plain = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= 0x20 && c != '"' && c != '\\'
+	}
+	return t
+}()
+
 func skipString(data []byte, i int) (int, error) {
 	for j := i + 1; j < len(data); j++ {
 		switch c := data[j]; {
+		case plain[c]:
 		case c == '"':
 			return j + 1, nil
 		case c < 0x20:
@@ -227,14 +237,7 @@ func eachElement(data []byte, i, depth int, f func(value []byte) error) (int, er
 // unquote returns the text of a string that skipString has checked.
 func unquote(raw []byte) string {
 	inner := raw[1 : len(raw)-1]
-	plain := true
-	for _, c := range inner {
-		if c == '\\' || c >= utf8.RuneSelf {
-			plain = false
-			break
-		}
-	}
-	if plain || !hasEscape(inner) && utf8.Valid(inner) {
+	if !hasEscape(inner) && utf8.Valid(inner) {
 		return string(inner)
 	}
 	var s string
@@ -245,11 +248,4 @@ func unquote(raw []byte) string {
 	return s
 }
 
-func hasEscape(b []byte) bool {
-	for _, c := range b {
-		if c == '\\' {
-			return true
-		}
-	}
-	return false
-}
+func hasEscape(b []byte) bool { return bytes.IndexByte(b, '\\') >= 0 }
