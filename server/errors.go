@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,13 +27,12 @@ type apiError struct {
 	cause   error // for the log
 }
 
-// A detail says what is wrong with one place of a request. All of its members
-// but the input are required by the official SDKs.
+// A detail says what is wrong with one place of a request. The official SDKs
+// require all of its members.
 type detail struct {
-	loc   []any // "body" or "query" or "path", then names and indexes
-	msg   string
-	kind  string // "type" on the wire
-	input json.RawMessage
+	loc  []any // "body" or "query", then names and indexes
+	msg  string
+	kind string // "type" on the wire
 }
 
 func (e *apiError) Error() string {
@@ -168,8 +166,5 @@ func appendDetail(b []byte, d detail) []byte {
 	}
 	b = append(append(b, `],"msg":`...), wire.AppendString(nil, d.msg)...)
 	b = append(append(b, `,"type":`...), wire.AppendString(nil, d.kind)...)
-	if d.input != nil {
-		b = append(append(b, `,"input":`...), d.input...)
-	}
 	return append(b, '}')
 }

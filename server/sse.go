@@ -13,16 +13,22 @@ import (
 type eventStream struct {
 	mu      sync.Mutex // guards the fields below
 	w       http.ResponseWriter
-	flush   func() error
-	buf     []byte
-	written bool // since the last keep-alive tick
+	control *http.ResponseController
+	data    []byte
+	frame   []byte
+	written bool  // since the last keep-alive tick
+	err     error // of the first write that failed; there is no other after it
 }
+
+// writeTimeout is how long a client may leave one event unread. A client that
+// reads no more would otherwise keep its conversation locked for good.
+const writeTimeout = time.Minute
 
 func newEventStream(w http.ResponseWriter) *eventStream {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-cache")
 	w.WriteHeader(http.StatusOK)
-	return &eventStream{w: w, flush: http.NewResponseController(w).Flush}
+	return &eventStream{w: w, control: http.NewResponseController(w)}
 }
 
 // send writes one event. Its frame has an event line and no id: the official
@@ -30,24 +36,36 @@ func newEventStream(w http.ResponseWriter) *eventStream {
 func (s *eventStream) send(e mistral.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	data, err := wire.Marshal(e)
-	if err != nil {
+	var err error
+	if s.data, err = wire.Append(s.data[:0], e); err != nil {
 		return err
 	}
-	s.buf = append(s.buf[:0], "event: "...)
-	s.buf = append(s.buf, wire.Text(wire.Member(data, "type"))...)
-	s.buf = append(s.buf, "\ndata: "...)
-	s.buf = append(s.buf, data...)
-	s.buf = append(s.buf, "\n\n"...)
+	s.frame = append(s.frame[:0], "event: "...)
+	s.frame = append(s.frame, wire.Text(wire.Member(s.data, "type"))...)
+	s.frame = append(s.frame, "\ndata: "...)
+	s.frame = append(s.frame, s.data...)
+	s.frame = append(s.frame, "\n\n"...)
 	s.written = true
 	return s.writeLocked()
 }
 
 func (s *eventStream) writeLocked() error {
-	if _, err := s.w.Write(s.buf); err != nil {
-		return err
+	if s.err != nil {
+		return s.err
 	}
-	return s.flush()
+	// A writer that knows no deadlines waits as long as it takes.
+	s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if _, s.err = s.w.Write(s.frame); s.err == nil {
+		s.err = s.control.Flush()
+	}
+	return s.err
+}
+
+// broken reports whether the client is gone.
+func (s *eventStream) broken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err != nil
 }
 
 // keepAlive writes a comment whenever nothing was written for a while, so that
@@ -67,8 +85,8 @@ func (s *eventStream) keepAlive(every time.Duration) (stop func()) {
 			}
 			s.mu.Lock()
 			if !s.written {
-				s.buf = append(s.buf[:0], ": keep-alive\n\n"...)
-				s.writeLocked() // a client that is gone ends the request's context
+				s.frame = append(s.frame[:0], ": keep-alive\n\n"...)
+				s.writeLocked() // the next event finds the error
 			}
 			s.written = false
 			s.mu.Unlock()
@@ -77,5 +95,7 @@ func (s *eventStream) keepAlive(every time.Duration) (stop func()) {
 	return func() {
 		close(quit)
 		<-ended
+		// The connection may serve another request, which has its own time.
+		s.control.SetWriteDeadline(time.Time{})
 	}
 }

@@ -153,15 +153,17 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, t *turn) error {
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, t *turn) error {
 	events := newEventStream(w)
 	defer events.keepAlive(s.opts.KeepAlive)()
-	if err := events.send(&mistral.ResponseStarted{CreatedAt: s.now(), ConversationID: t.conversation.ID}); err != nil {
+	err := events.send(&mistral.ResponseStarted{CreatedAt: s.now(), ConversationID: t.conversation.ID})
+	if err != nil {
 		return nil // the client is gone
 	}
 	a, err := s.answer(r.Context(), t, events.send)
+	if events.broken() || r.Context().Err() != nil {
+		return nil
+	}
 	if err != nil {
 		e := asAPIError(err)
-		if r.Context().Err() == nil {
-			s.logFailure(r, e)
-		}
+		s.logFailure(r, e)
 		events.send(&mistral.ResponseError{CreatedAt: s.now(), Message: e.Error(), Code: e.status})
 		return nil
 	}
