@@ -29,14 +29,14 @@ func BenchmarkCall(b *testing.B) {
 		call func(b *testing.B) func() error
 	}{
 		{"stock", func(b *testing.B) func() error {
-			cs := stock(b, "legacy", nil)
+			cs := stock(b, "lean", nil)
 			return func() error {
 				_, err := cs.CallTool(b.Context(), &mcp.CallToolParams{Name: "echo", Arguments: args})
 				return err
 			}
 		}},
 		{"ours", func(b *testing.B) func() error {
-			tools, err := testServer(b, "legacy").Tools(b.Context())
+			tools, err := testServer(b, "lean").Tools(b.Context())
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -90,7 +90,7 @@ func BenchmarkCall(b *testing.B) {
 // the line that comes back.
 func floor(b *testing.B, args json.RawMessage) func() error {
 	cmd := exec.Command(testBinary(b))
-	cmd.Env = append(cmd.Environ(), serverEnv+"=legacy")
+	cmd.Env = append(cmd.Environ(), serverEnv+"=lean")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)

@@ -60,6 +60,12 @@ func init() {
 		},
 		// Never answers server/discover.
 		"silent-probe": func() { serveRaw(answerAll(map[string]string{"server/discover": ""})) },
+		// Answers server/discover later than anybody waits, and knows no
+		// initialize.
+		"slow-modern": func() {
+			time.Sleep(4 * time.Second) // it stands for a download or a build
+			serve(modernServer())
+		},
 		// Ends at the first thing that is not initialize.
 		"dies-of-probe": func() {
 			serveRaw(func(method string, params json.RawMessage) string {
@@ -108,8 +114,10 @@ func init() {
 		"strange": func() {
 			serveRaw(answerAll(map[string]string{
 				"tools/list": `{"tools":[{"name":"hologram","inputSchema":{"type":"object"}},{"name":"task","inputSchema":{"type":"object"}},
+					{"name":"huge","inputSchema":{"type":"object"}},
 					{"name":7},{"name":"bad","inputSchema":"no"},{"name":"hologram","inputSchema":{"type":"object"}}]}`,
 				"tools/call hologram": `{"content":[{"type":"text","text":"before"},{"type":"hologram","planes":[1,2],"x":1e400}]}`,
+				"tools/call huge":     `{"content":[{"type":"text","text":"` + strings.Repeat("x", 17<<20) + `"}]}`,
 				"tools/call task":     `{"resultType":"task","task":{"taskId":"t-1"}}`,
 			}))
 		},
@@ -124,6 +132,13 @@ func init() {
 				log.Fatal(err)
 			}
 			serveRaw(answerAll(map[string]string{"tools/list": string(list)}))
+		},
+		// Costs little, to measure the client.
+		"lean": func() {
+			serveRaw(answerAll(map[string]string{
+				"tools/list": `{"tools":[{"name":"echo","inputSchema":{"type":"object"}}]}`,
+				"tools/call": `{"content":[{"type":"text","text":"` + strings.Repeat("x", 100) + `"}]}`,
+			}))
 		},
 		// Lists pages for ever.
 		"endless": func() { serveRaw(answerAll(map[string]string{"tools/list": `{"tools":[],"nextCursor":"again"}`})) },
@@ -231,6 +246,20 @@ func legacyServer() *mcp.Server {
 	s.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 			if method == "server/discover" {
+				return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
+			}
+			return next(ctx, method, req)
+		}
+	})
+	return s
+}
+
+// modernServer knows nothing older than 2026-07-28.
+func modernServer() *mcp.Server {
+	s := goodServer(0)
+	s.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+			if method == "initialize" {
 				return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
 			}
 			return next(ctx, method, req)

@@ -141,7 +141,8 @@ func (s *Server) connect(ctx context.Context) (*session, error) {
 	}
 	// Those who waited for an attempt share its end; only if it ended because
 	// its caller gave up, the next one tries.
-	if attempts != before && err != nil && !errors.Is(err, context.Canceled) {
+	gaveUp := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	if attempts != before && err != nil && !gaveUp {
 		return nil, err
 	}
 	if sess != nil {

@@ -215,6 +215,16 @@ func TestServerSilentAtProbe(t *testing.T) {
 	}
 }
 
+// A server that is slow and has no initialize is waited for.
+func TestServerSlowAndModern(t *testing.T) {
+	t.Parallel()
+	s := testServer(t, "slow-modern")
+	start(t, s)
+	if got, want := s.Status().ProtocolVersion, "2026-07-28"; got != want {
+		t.Errorf("protocol version %s, want %s", got, want)
+	}
+}
+
 // Fault P5b of go-sdk (its issue 1177): the server cannot be reached.
 func TestServerDiesOfProbe(t *testing.T) {
 	tools := start(t, testServer(t, "dies-of-probe"))
@@ -312,8 +322,8 @@ func TestDeafServer(t *testing.T) {
 // A tool that ran has a result, whatever it looks like.
 func TestUnknownKinds(t *testing.T) {
 	tools := start(t, testServer(t, "strange"))
-	if got := len(tools); got != 2 {
-		t.Errorf("%d tools, want the two that are well-formed", got)
+	if got := len(tools); got != 3 {
+		t.Errorf("%d tools, want the three that are well-formed", got)
 	}
 	tests := []struct {
 		tool string
@@ -335,6 +345,13 @@ func TestUnknownKinds(t *testing.T) {
 		if diff := cmp.Diff(tt.want, res.Content); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.tool, diff)
 		}
+	}
+}
+
+func TestMessageTooLong(t *testing.T) {
+	_, err := start(t, testServer(t, "strange"))["huge"].call(t.Context(), "")
+	if err == nil || !strings.Contains(err.Error(), "more than 16777216 bytes") {
+		t.Errorf("error %v, want one that names the limit", err)
 	}
 }
 
