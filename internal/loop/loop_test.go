@@ -44,7 +44,7 @@ func (r *recorder) step(event loop.Event) []loop.Command {
 	r.past, r.saved = append(r.past, r.state), append(r.saved, saved)
 	state, commands := loop.Step(r.state, event)
 	if !bytes.Equal(happened, asJSON(r.tb, event)) {
-		r.tb.Fatalf("Step changed its event:\n%s", cmp.Diff(string(happened), string(asJSON(r.tb, event))))
+		r.tb.Fatalf("Step changed its event, a %T that was %s", event, happened)
 	}
 	if len(r.past) > 1 {
 		parsed, err := loop.Parse(saved)
@@ -55,8 +55,8 @@ func (r *recorder) step(event loop.Event) []loop.Command {
 		if diff := cmp.Diff(asTexts(commands, state), asTexts(same, again)); diff != "" {
 			r.tb.Fatalf("a saved State goes on differently after %T (-kept +saved):\n%s", event, diff)
 		}
-		if diff := cmp.Diff(string(asJSON(r.tb, state)), string(asJSON(r.tb, again))); diff != "" {
-			r.tb.Fatalf("a saved State becomes another after %T (-kept +saved):\n%s", event, diff)
+		if kept, read := asJSON(r.tb, state), asJSON(r.tb, again); !bytes.Equal(kept, read) {
+			r.tb.Fatalf("a saved State becomes another after %T:\nkept  %s\nsaved %s", event, kept, read)
 		}
 	}
 	r.state = state
@@ -69,7 +69,7 @@ func (r *recorder) check() {
 	r.tb.Helper()
 	for i, s := range r.past {
 		if now := asJSON(r.tb, s); !bytes.Equal(r.saved[i], now) {
-			r.tb.Fatalf("the State before step %d was changed later (-then +now):\n%s", i, cmp.Diff(string(r.saved[i]), string(now)))
+			r.tb.Fatalf("the State before step %d was changed later:\nthen %s\nnow  %s", i, r.saved[i], now)
 		}
 	}
 }

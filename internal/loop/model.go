@@ -160,16 +160,20 @@ func afterLoss(s State, e *HistoryRead) (State, []Command) {
 		s.LastEntry = cmp.Or(lastID(after), nameless)
 		return fail(s, loss+"; the conversation has the inputs, but no reply")
 	}
+	if first == 0 && len(s.Calls) == 0 {
+		// Without its inputs, this is the late reply to a request before it.
+		s.Inputs = slices.Concat(s.Sent, s.Inputs)
+	}
 	return reply(s, &ModelReplied{ConversationID: s.ConversationID, Outputs: after[first:]})
 }
 
 // sendAgain repeats a request that the history proves was not carried out, but
-// only once.
+// only once, and with nothing added: what is new waits for the reply.
 func sendAgain(s State, loss string, missing bool) (State, []Command) {
 	if s.Resent {
 		return fail(s, loss+"; the request was sent twice, and the conversation shows neither")
 	}
-	s.Unsure, s.Tentative = false, false
+	s.Tentative = false
 	s.Resent = len(s.Sent) > 0 || len(s.Calls) > 0 // unless only its reply was missing
 	if missing {
 		s.ConversationID = ""

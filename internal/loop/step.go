@@ -181,7 +181,9 @@ func (s State) busy() bool {
 // request sends what is owed and what is new.
 func request(s State) (State, []Command) {
 	results, confirmations := s.owed()
-	s.Sent, s.Inputs = slices.Concat(s.Sent, s.Inputs), nil
+	if !s.Resent {
+		s.Sent, s.Inputs = slices.Concat(s.Sent, s.Inputs), nil
+	} // what is sent again stays as it was: the first may yet be carried out
 	inputs := slices.Concat(results, s.Sent)
 	if len(inputs) == 0 && len(confirmations) == 0 {
 		return fail(s, "there is nothing to send: no input, and no result that is owed")
@@ -193,7 +195,7 @@ func request(s State) (State, []Command) {
 	if s.ConversationID == "" {
 		call.Agent = s.Agent
 	}
-	s.Phase = Replying
+	s.Phase, s.Unsure = Replying, false
 	return s, []Command{call}
 }
 

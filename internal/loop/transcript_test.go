@@ -2,7 +2,6 @@ package loop_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -377,14 +376,11 @@ func quote(s string) string {
 // ever kept of them.
 func asJSON(tb testing.TB, v any) []byte {
 	tb.Helper()
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", " ")
-	if err := e.Encode(v); err != nil {
+	data, err := json.Marshal(v)
+	if err != nil {
 		tb.Fatalf("%T: %v", v, err)
 	}
-	return b.Bytes()
+	return data
 }
 
 func asTexts(commands []loop.Command, s loop.State) []string {
