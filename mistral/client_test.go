@@ -3,7 +3,6 @@ package mistral_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -204,48 +203,6 @@ func TestErrorBodies(t *testing.T) {
 			}
 			if mistral.Uncertain(err) {
 				t.Errorf("Uncertain(%v) = true", err)
-			}
-		})
-	}
-}
-
-func collect(t *testing.T, events func(func(mistral.Event, error) bool)) (names []string, err error) {
-	t.Helper()
-	for ev, err := range events {
-		if err != nil {
-			return names, err
-		}
-		names = append(names, fmt.Sprintf("%T", ev))
-	}
-	return names, nil
-}
-
-func TestStream(t *testing.T) {
-	const started = "event: conversation.response.started\ndata: {\"type\":\"conversation.response.started\",\"conversation_id\":\"conv_1\"}\n\n"
-	tests := []struct {
-		name, body string
-		want       []string
-		err        error
-	}{
-		{"done", started + ": keep-alive\n\nevent: x.y\ndata: {\"type\":\"x.y\"}\n\nevent: conversation.response.done\r\ndata: {\"usage\":{}}\r\n\r\nevent: late\ndata: {}\n\n",
-			[]string{"*mistral.ResponseStarted", "*mistral.UnknownEvent", "*mistral.ResponseDone"}, nil},
-		{"error", started + "data: {\"type\":\"conversation.response.error\",\"message\":\"m\",\"code\":3000}\n\n",
-			[]string{"*mistral.ResponseStarted", "*mistral.ResponseError"}, nil},
-		{"cut", started, []string{"*mistral.ResponseStarted"}, io.ErrUnexpectedEOF},
-		{"empty", "", nil, io.ErrUnexpectedEOF},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			client, _ := serve(t, http.StatusOK, "text/event-stream; charset=utf-8", test.body)
-			got, err := collect(t, client.StreamAppend(t.Context(), "conv_1", &mistral.AppendRequest{}))
-			if !errors.Is(err, test.err) {
-				t.Errorf("error is %v, want %v", err, test.err)
-			}
-			if got, want := mistral.Uncertain(err), test.err != nil; got != want {
-				t.Errorf("Uncertain(%v) = %v", err, got)
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("events (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -1,0 +1,230 @@
+package mistral_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tramontane-dev/tramontane/mistral"
+)
+
+const (
+	startedFrame = "event: conversation.response.started\ndata: {\"type\":\"conversation.response.started\",\"conversation_id\":\"conv_1\"}\n\n"
+	deltaFrame   = "event: message.output.delta\ndata: {\"type\":\"message.output.delta\",\"id\":\"msg_1\",\"content\":\"a\"}\n\n"
+	doneFrame    = "event: conversation.response.done\r\ndata: {\"usage\":{}}\r\n\r\n"
+)
+
+func collect(t *testing.T, events func(func(mistral.Event, error) bool)) (names []string, err error) {
+	t.Helper()
+	for ev, err := range events {
+		if err != nil {
+			return names, err
+		}
+		switch ev := ev.(type) {
+		case *mistral.ResponseStarted:
+			names = append(names, "started")
+		case *mistral.MessageOutputDelta:
+			names = append(names, "delta")
+		case *mistral.ResponseDone:
+			names = append(names, "done")
+		case *mistral.ResponseError:
+			names = append(names, "error")
+		case *mistral.UnknownEvent:
+			names = append(names, "unknown "+ev.Type)
+		}
+	}
+	return names, nil
+}
+
+func TestStream(t *testing.T) {
+	tests := []struct {
+		name, body string
+		want       []string
+		err        error
+	}{
+		{"done", startedFrame + ": keep-alive\n\nevent: x.y\ndata: {\"type\":\"x.y\"}\n\n" + doneFrame + "event: late\ndata: {}\n\n",
+			[]string{"started", "unknown x.y", "done"}, nil},
+		{"error", startedFrame + "data: {\"type\":\"conversation.response.error\",\"message\":\"m\",\"code\":3000}\n\n",
+			[]string{"started", "error"}, nil},
+		{"no blank line at the end", startedFrame + strings.TrimSpace(doneFrame), []string{"started", "done"}, nil},
+		{"cut", startedFrame, []string{"started"}, io.ErrUnexpectedEOF},
+		{"empty", "", nil, io.ErrUnexpectedEOF},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			client, _ := serve(t, http.StatusOK, "text/event-stream; charset=utf-8", test.body)
+			got, err := collect(t, client.StreamAppend(t.Context(), "conv_1", &mistral.AppendRequest{}))
+			if !errors.Is(err, test.err) {
+				t.Errorf("error is %v, want %v", err, test.err)
+			}
+			if got, want := mistral.Uncertain(err), test.err != nil; got != want {
+				t.Errorf("Uncertain(%v) = %v", err, got)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestStreamWithMalformedEvent(t *testing.T) {
+	for _, data := range []string{`{"type":"message.output.delta","id":1}`, `{"type":"message.output.delta"`, `[]x`} {
+		client, _ := serve(t, http.StatusOK, "text/event-stream", startedFrame+"event: message.output.delta\ndata: "+data+"\n\n"+doneFrame)
+		got, err := collect(t, client.StreamAppend(t.Context(), "conv_1", &mistral.AppendRequest{}))
+		if err == nil || !mistral.Uncertain(err) || !cmp.Equal(got, []string{"started"}) {
+			t.Errorf("%s: events %v, error %v", data, got, err)
+		}
+	}
+}
+
+func TestStreamRequests(t *testing.T) {
+	client, got := serve(t, http.StatusOK, "text/event-stream", doneFrame)
+	ctx := t.Context()
+	_, err1 := collect(t, client.StreamStart(ctx, &mistral.ConversationRequest{Model: "m"}))
+	_, err2 := collect(t, client.StreamAppend(ctx, "c", &mistral.AppendRequest{}))
+	_, err3 := collect(t, client.StreamRestart(ctx, "c", &mistral.RestartRequest{FromEntryID: "e"}))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	want := []recorded{
+		{"POST", "/v1/conversations", "", `{"inputs":"","model":"m","stream":true}`},
+		{"POST", "/v1/conversations/c", "", `{"stream":true}`},
+		{"POST", "/v1/conversations/c/restart", "", `{"stream":true,"from_entry_id":"e"}`},
+	}
+	if diff := cmp.Diff(want, *got); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+func TestStreamAnsweredWithoutStream(t *testing.T) {
+	client, _ := serve(t, http.StatusOK, "application/json", replyJSON)
+	_, err := collect(t, client.StreamStart(t.Context(), &mistral.ConversationRequest{}))
+	if err == nil || !mistral.Uncertain(err) || !strings.Contains(err.Error(), `application/json`) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestStreamRefused(t *testing.T) {
+	client, _ := serve(t, http.StatusBadRequest, "application/json", `{"message":"m","code":3230}`)
+	_, err := collect(t, client.StreamStart(t.Context(), &mistral.ConversationRequest{}))
+	if e := new(mistral.Error); !errors.As(err, &e) || e.Code != "3230" || mistral.Uncertain(err) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestBreakReleasesTheConnection(t *testing.T) {
+	released := make(chan struct{})
+	client := serveFunc(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, startedFrame)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		close(released)
+	})
+	for range client.StreamStart(t.Context(), &mistral.ConversationRequest{}) {
+		break
+	}
+	<-released
+}
+
+// slowly serves frames, a minute apart.
+func slowly(t *testing.T, frames ...string) *mistral.Client {
+	return pipeTo(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, frame := range frames {
+			io.WriteString(w, frame)
+			w.(http.Flusher).Flush()
+			select {
+			case <-time.After(time.Minute):
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+}
+
+func TestTimeoutsDoNotCutLongStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		frames := []string{startedFrame}
+		for range 120 {
+			frames = append(frames, ": keep-alive\n\n")
+		}
+		client := slowly(t, append(frames, doneFrame)...)
+		client.HTTPClient.Timeout = time.Second
+		client.Timeout = time.Second
+		client.StreamIdle = 90 * time.Second
+		// Nor does a caller who takes long over an event.
+		for _, err := range client.StreamStart(t.Context(), &mistral.ConversationRequest{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Minute)
+		}
+	})
+}
+
+func TestStreamIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := pipeTo(t, func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		})
+		for name, client := range map[string]*mistral.Client{"in the middle": slowly(t, startedFrame, doneFrame), "at the start": silent} {
+			client.StreamIdle = 10 * time.Second
+			start := time.Now()
+			_, err := collect(t, client.StreamStart(t.Context(), &mistral.ConversationRequest{}))
+			if err == nil || !mistral.Uncertain(err) || !strings.Contains(err.Error(), "StreamIdle") || time.Since(start) != 10*time.Second {
+				t.Errorf("%s: error is %v after %v", name, err, time.Since(start))
+			}
+		}
+	})
+}
+
+func TestStreamCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := slowly(t, startedFrame, deltaFrame, doneFrame)
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		defer cancel()
+		got, err := collect(t, client.StreamStart(ctx, &mistral.ConversationRequest{}))
+		if !errors.Is(err, context.DeadlineExceeded) || !mistral.Uncertain(err) {
+			t.Errorf("error is %v", err)
+		}
+		if diff := cmp.Diff([]string{"started", "delta"}, got); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestStreamChat(t *testing.T) {
+	const chunk = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n"
+	tests := []struct {
+		name, body, err string
+		want            int
+	}{
+		{"done", chunk + chunk + "data: [DONE]\n\n" + chunk, "", 2},
+		{"cut", chunk, "unexpected EOF", 1},
+		{"error", chunk + "data: {\"error\":{\"message\":\"out of memory\",\"code\":503}}\n\n", "503 Service Unavailable: out of memory", 1},
+		{"error object", "data: {\"object\":\"error\",\"message\":\"broke\",\"type\":\"BadRequestError\"}\n\n", "200 OK: broke", 0},
+	}
+	for _, test := range tests {
+		client, _ := serve(t, http.StatusOK, "text/event-stream", test.body)
+		n := 0
+		var last error
+		for chunk, err := range client.StreamChat(t.Context(), &mistral.ChatRequest{Model: "m"}) {
+			if last = err; err == nil && chunk.Choices[0].Delta.Content.Text == "a" {
+				n++
+			}
+		}
+		if n != test.want || (last == nil) != (test.err == "") || last != nil && !strings.Contains(last.Error(), test.err) {
+			t.Errorf("%s: %d chunks, want %d; error is %v", test.name, n, test.want, last)
+		}
+	}
+}
