@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptool"
+	"github.com/tramontane-dev/tramontane/mistral"
+)
+
+// The formats of standard output.
+const (
+	outputText   = "text"
+	outputJSON   = "json"
+	outputStream = "stream-json"
+)
+
+// A runReport is the object that --output json prints, and the "result" of the
+// last line of stream-json. Fields are added, never changed: programs read it.
+type runReport struct {
+	Version        string          `json:"version"` // of this program
+	Reason         string          `json:"reason"`
+	ExitCode       int             `json:"exit_code"`
+	Error          string          `json:"error,omitempty"`
+	Text           string          `json:"text"`
+	Output         json.RawMessage `json:"output,omitempty"` // with --schema
+	ConversationID string          `json:"conversation_id"`
+	Entries        mistral.Entries `json:"entries"`
+	Usage          mistral.Usage   `json:"usage"`
+	Pending        []callReport    `json:"pending,omitempty"`
+	Servers        []serverReport  `json:"servers"`
+}
+
+type callReport struct {
+	Key       string          `json:"key"`
+	ID        string          `json:"id"`
+	Name      string          `json:"name"`
+	Arguments json.RawMessage `json:"arguments"`
+}
+
+type serverReport struct {
+	Name            string        `json:"name"`
+	State           mcptool.State `json:"state"`
+	Command         string        `json:"command"` // without arguments, which may hold secrets
+	ProtocolVersion string        `json:"protocol_version,omitempty"`
+	Tools           []string      `json:"tools"` // as the model knows them
+	Error           string        `json:"error,omitempty"`
+	ExitCode        *int          `json:"exit_code,omitempty"` // once it has ended
+}
+
+type toolReport struct {
+	Name        string `json:"name"`
+	Server      string `json:"server"`
+	Original    string `json:"original"` // its name on the server
+	Description string `json:"description"`
+	ReadOnly    bool   `json:"read_only"`
+}
+
+func newCallReport(c tramontane.Call) callReport {
+	return callReport{Key: c.Key, ID: c.ID, Name: c.Name, Arguments: c.Arguments}
+}
+
+func newServerReports(servers mcptool.Servers, tools []tramontane.Tool) []serverReport {
+	reports := []serverReport{}
+	for _, s := range servers.Status() {
+		r := serverReport{Name: s.Name, State: s.State, Command: s.Command, ProtocolVersion: s.ProtocolVersion, Tools: []string{}}
+		switch {
+		case errors.Is(s.Err, context.Canceled):
+			r.State = mcptool.Closed // given up because another one failed
+		case s.Err != nil:
+			r.Error = s.Err.Error()
+		}
+		if s.ExitCode >= 0 {
+			r.ExitCode = &s.ExitCode
+		}
+		for _, tool := range tools {
+			if def := tool.Definition(); def.Server == s.Name {
+				r.Tools = append(r.Tools, def.Name)
+			}
+		}
+		reports = append(reports, r)
+	}
+	return reports
+}
+
+func newToolReports(tools []tramontane.Tool) []toolReport {
+	reports := []toolReport{}
+	for _, tool := range tools {
+		def := tool.Definition()
+		reports = append(reports, toolReport{
+			Name: def.Name, Server: def.Server, Original: def.Original, Description: def.Description, ReadOnly: def.ReadOnly,
+		})
+	}
+	return reports
+}
+
+// newReport says what came of a run. The result is nil if it never began.
+func newReport(result *tramontane.Result, servers []serverReport, err error) *runReport {
+	r := &runReport{
+		Version:  version(),
+		Reason:   reasonOf(err),
+		ExitCode: codeOf(err),
+		Entries:  mistral.Entries{},
+		Servers:  servers,
+	}
+	if err != nil {
+		r.Error = err.Error()
+	}
+	if result == nil {
+		return r
+	}
+	r.Text, r.Output, r.ConversationID, r.Usage = result.Text, result.Output, result.ConversationID, result.Usage
+	r.Entries = append(r.Entries, result.Entries...)
+	for _, c := range result.Pending {
+		r.Pending = append(r.Pending, newCallReport(c))
+	}
+	return r
+}
+
+// reasonOf says in a word why a run ended.
+func reasonOf(err error) string {
+	switch code := codeOf(err); {
+	case code == exitDone:
+		return string(tramontane.ReasonDone)
+	case code == exitLimit && errors.Is(err, errTimeout):
+		return "timeout"
+	case code == exitLimit:
+		return string(tramontane.ReasonMaxTurns)
+	case code == exitPending:
+		return string(tramontane.ReasonPending)
+	case code == exitInterrupt, code == exitTerminated:
+		return string(tramontane.ReasonCancelled)
+	}
+	return string(tramontane.ReasonFailed)
+}
+
+// A printer writes to standard output in one of the formats.
+type printer struct {
+	format string
+	out    io.Writer
+	seq    int // of the next line of stream-json
+}
+
+func newPrinter(format string, out io.Writer) (*printer, error) {
+	switch format {
+	case outputText, outputJSON, outputStream:
+		return &printer{format: format, out: out}, nil
+	}
+	return nil, usageErrorf("--output %q: want %s, %s or %s", format, outputText, outputJSON, outputStream)
+}
+
+// end writes the last of the output: all of it, in most formats.
+func (p *printer) end(r *runReport) error {
+	switch p.format {
+	case outputJSON:
+		return p.line(r)
+	case outputStream:
+		return p.line(&endLine{head: p.head("end"), Reason: r.Reason, ExitCode: r.ExitCode, Error: r.Error, Result: r})
+	}
+	if r.ExitCode != exitDone {
+		return nil
+	}
+	text := []byte(r.Text)
+	if r.Output != nil {
+		var b bytes.Buffer
+		if err := json.Indent(&b, r.Output, "", "  "); err != nil {
+			return err
+		}
+		text = b.Bytes()
+	}
+	return p.write(append(text, '\n'))
+}
+
+// line writes v as one line of JSON, at once.
+func (p *printer) line(v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	return p.write(b.Bytes())
+}
+
+func (p *printer) write(data []byte) error {
+	if _, err := p.out.Write(data); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}

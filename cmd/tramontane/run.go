@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptool"
+	"github.com/tramontane-dev/tramontane/server"
+	"github.com/tramontane-dev/tramontane/server/sqlite"
+)
+
+const runHelp = `Run asks an agent and prints its answer. The agent calls the tools of the MCP
+servers that you name until it can answer. Without PROMPT, or with "-", the
+prompt is read from standard input.
+
+Who answers, the first of these that applies:
+  --model-url URL      a chat-completions endpoint, such as Ollama, vLLM, llama.cpp
+  --base-url URL       a server of Mistral's Agents API, such as tramontane serve
+  --model offline      the offline demo model
+  MISTRAL_BASE_URL     as --base-url; MISTRAL_API_KEY is sent there
+  MISTRAL_API_KEY      Mistral
+  otherwise            the offline demo model: rules, no AI. It calls only tools
+                       that are marked read-only, unless asked for by name.
+
+Standard output holds the answer and nothing else. With --output stream-json it
+is one JSON object a line, each with "v" (1), "seq" (from 0) and "type": first
+"start" with every MCP server, its state and the tools; then "api" with an event
+of the API as it came, and "tool_result" for each call of a tool; last "end" with
+"reason", "exit_code" and the "result", which is what --output json prints.
+
+`
+
+const runExample = `  tramontane run --mcp-config mcp.json "What is on my calendar today?"
+  tramontane run --mcp 'files=npx -y @modelcontextprotocol/server-filesystem .' "List the files here."
+  tramontane run --model-url http://127.0.0.1:11434/v1 --model qwen3 "Say hello."
+  git log -5 | tramontane run --schema notes.schema.json --output json`
+
+// runFlags are the flags of run.
+type runFlags struct {
+	mcpConfigs   []string
+	mcp          []string
+	model        string
+	agent        string
+	instructions string
+	schema       string
+	output       string
+	baseURL      string
+	modelURL     string
+	modelKeyEnv  string
+	db           string
+	maxTurns     int
+	timeout      time.Duration
+}
+
+func newRunCommand() *cobra.Command {
+	f := new(runFlags)
+	cmd := &cobra.Command{
+		Use:     "run [flags] [PROMPT]",
+		Short:   "Ask an agent that has the tools of MCP servers",
+		Long:    runHelp + exitHelp,
+		Example: runExample,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageErrorf("run takes one prompt, and there are %d arguments; put the prompt in quotes", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringArrayVar(&f.mcpConfigs, "mcp-config", nil, "JSON `FILE` with \"mcpServers\", as other MCP clients have it; relative paths start at the file (repeatable)")
+	flags.StringArrayVar(&f.mcp, "mcp", nil, "MCP server as `'NAME=COMMAND ARG...'` (repeatable)")
+	flags.StringVar(&f.model, "model", "", "`NAME` of the model (with Mistral: "+defaultModel+")")
+	flags.StringVar(&f.agent, "agent", "", "`ID` of an agent to run instead of a model")
+	flags.StringVar(&f.instructions, "instructions", "", "`TEXT` that tells the model how to behave")
+	flags.StringVar(&f.schema, "schema", "", "JSON Schema of the answer: a `FILE`, or the schema itself")
+	flags.StringVar(&f.output, "output", outputText, "`FORMAT` of standard output: text, json or stream-json")
+	flags.StringVar(&f.baseURL, "base-url", "", "`URL` of a server of Mistral's Agents API")
+	flags.StringVar(&f.modelURL, "model-url", "", "`URL` of a chat-completions endpoint, such as http://127.0.0.1:11434/v1")
+	flags.StringVar(&f.modelKeyEnv, "model-key-env", "", "`VARIABLE` that holds the key for --model-url")
+	flags.StringVar(&f.db, "db", "", "SQLite `FILE` that keeps the conversations, when no other server does (default: none)")
+	flags.IntVar(&f.maxTurns, "max-turns", 0, "how often the model may reply (default 20)")
+	flags.DurationVar(&f.timeout, "timeout", 0, "how long the run may take, such as 90s or 5m (default: no limit)")
+	return cmd
+}
+
+// A job is a run that is checked and ready to start.
+type job struct {
+	flags   *runFlags
+	prompt  string
+	api     *apiChoice
+	output  *tramontane.Output
+	servers mcptool.Servers
+	printer *printer
+}
+
+func (f *runFlags) run(cmd *cobra.Command, args []string) error {
+	j, err := f.check(cmd, args)
+	if err != nil {
+		return err
+	}
+	if j.api.offline() {
+		fmt.Fprint(cmd.ErrOrStderr(), offlineNotice)
+	}
+	ctx := cmd.Context()
+	if f.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeout)
+		defer cancel()
+	}
+	return j.run(ctx)
+}
+
+const offlineNotice = `tramontane: the offline demo model answers. It is no AI: it follows rules, and knows nothing but what the tools return.
+tramontane: for a real model set MISTRAL_API_KEY, or use a local Ollama: --model-url http://127.0.0.1:11434/v1 --model NAME
+`
+
+// check reads everything that the run needs and starts nothing.
+func (f *runFlags) check(cmd *cobra.Command, args []string) (*job, error) {
+	j := &job{flags: f}
+	var err error
+	if j.printer, err = newPrinter(f.output, cmd.OutOrStdout()); err != nil {
+		return nil, err
+	}
+	if f.maxTurns < 0 || cmd.Flags().Changed("max-turns") && f.maxTurns == 0 {
+		return nil, usageErrorf("--max-turns %d: want a number from 1 on", f.maxTurns)
+	}
+	if f.timeout < 0 || cmd.Flags().Changed("timeout") && f.timeout == 0 {
+		return nil, usageErrorf("--timeout %v: want a duration above zero, such as 90s", f.timeout)
+	}
+	if j.api, err = chooseAPI(f); err != nil {
+		return nil, err
+	}
+	if cmd.Flags().Changed("schema") {
+		if j.output, err = loadSchema(f.schema); err != nil {
+			return nil, err
+		}
+	}
+	if j.servers, err = loadServers(f.mcpConfigs, f.mcp, newLogger(cmd.ErrOrStderr())); err != nil {
+		return nil, err
+	}
+	j.prompt, err = readPrompt(args, cmd.InOrStdin())
+	return j, err
+}
+
+// readPrompt returns the argument, or what stands on standard input.
+func readPrompt(args []string, stdin io.Reader) (string, error) {
+	if len(args) == 1 && args[0] != "-" {
+		if strings.TrimSpace(args[0]) == "" {
+			return "", usageErrorf("the prompt is empty")
+		}
+		return args[0], nil
+	}
+	if f, ok := stdin.(*os.File); ok && len(args) == 0 {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return "", usageErrorf("there is no prompt; give it as argument or on standard input")
+		}
+	}
+	data, err := io.ReadAll(stdin)
+	if err != nil {
+		return "", usageErrorf("the prompt on standard input: %w", err)
+	}
+	if strings.TrimSpace(string(data)) == "" {
+		return "", usageErrorf("the prompt on standard input is empty; give it as argument or on standard input")
+	}
+	return string(data), nil
+}
+
+// run starts what the job needs, runs it, prints what came of it and ends what
+// it started.
+func (j *job) run(ctx context.Context) error {
+	var store *sqlite.Store
+	if j.api.client == nil {
+		var err error
+		if store, err = sqlite.Open(ctx, j.api.db, nil); err != nil {
+			return usageErrorf("--db: %w", err)
+		}
+		defer store.Close()
+	}
+	defer j.servers.Close()
+	tools, err := startServers(ctx, j.servers)
+	if printErr := j.printer.start(j.api.model, j.flags.agent, newServerReports(j.servers, tools), tools); err == nil {
+		err = printErr
+	}
+	var result *tramontane.Result
+	if err == nil {
+		result, err = j.ask(ctx, store, tools)
+		err = classify(ctx, err)
+	}
+	r := newReport(result, newServerReports(j.servers, tools), err)
+	if printErr := j.printer.end(r); err == nil {
+		err = printErr
+	}
+	return err
+}
+
+// ask runs the runner. If no API is named, the one that it talks to is served
+// in this process, over the store.
+func (j *job) ask(ctx context.Context, store server.Store, tools []tramontane.Tool) (*tramontane.Result, error) {
+	runner := &tramontane.Runner{
+		Client:       j.api.client,
+		Model:        j.api.model,
+		AgentID:      j.flags.agent,
+		Instructions: j.flags.instructions,
+		Tools:        tools,
+		Output:       j.output,
+		MaxTurns:     j.flags.maxTurns,
+	}
+	input := tramontane.UserText(j.prompt)
+	if runner.Client != nil {
+		return j.printer.follow(ctx, runner, input)
+	}
+	seen := &witness{Model: j.api.ownModel(tools)}
+	api, client, err := startOwn(store, seen)
+	if err != nil {
+		return nil, fmt.Errorf("the server inside this program: %w", err)
+	}
+	defer api.close(0)
+	runner.Client = client
+	result, err := j.printer.follow(ctx, runner, input)
+	if said := seen.lastError(); err != nil && said != nil {
+		return result, &modelError{said}
+	}
+	return result, err
+}

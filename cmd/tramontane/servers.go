@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+// loadServers returns the servers of the config files and of the --mcp flags,
+// none of them started.
+func loadServers(configs, commands []string, logger *slog.Logger) (mcptool.Servers, error) {
+	var servers mcptool.Servers
+	for _, path := range configs {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, usageErrorf("--mcp-config: %w", err)
+		}
+		if err := checkJSON(data); err != nil {
+			return nil, usageErrorf("--mcp-config %s:%w", path, err)
+		}
+		loaded, err := mcptool.LoadConfig(path, &mcptool.ConfigOptions{Logger: logger})
+		if err != nil {
+			return nil, usageErrorf("%w", err)
+		}
+		servers = append(servers, loaded...)
+	}
+	for _, flag := range commands {
+		s, err := parseServerFlag(flag)
+		if err != nil {
+			return nil, err
+		}
+		s.Logger = logger
+		servers = append(servers, s)
+	}
+	names := map[string]bool{}
+	for _, s := range servers {
+		if names[s.Name] {
+			return nil, usageErrorf("two MCP servers have the name %q; rename one", s.Name)
+		}
+		names[s.Name] = true
+	}
+	return servers, nil
+}
+
+// parseServerFlag reads NAME=COMMAND ARG...
+func parseServerFlag(flag string) (*mcptool.Server, error) {
+	name, line, ok := strings.Cut(flag, "=")
+	name = strings.TrimSpace(name)
+	if !ok || name == "" || strings.ContainsAny(name, " \t") {
+		// The flag itself may hold a secret.
+		return nil, usageErrorf("--mcp: want 'NAME=COMMAND ARG...', such as --mcp 'files=npx -y @modelcontextprotocol/server-filesystem .'")
+	}
+	words, err := splitWords(line)
+	if err != nil {
+		return nil, usageErrorf("--mcp %s=...: %w", name, err)
+	}
+	if len(words) == 0 {
+		return nil, usageErrorf("--mcp %s=: there is no command", name)
+	}
+	return &mcptool.Server{Name: name, Command: words[0], Args: words[1:]}, nil
+}
+
+// startServers starts the servers side by side and lists their tools. When one
+// cannot be had, the others are no longer waited for.
+func startServers(ctx context.Context, servers mcptool.Servers) ([]tramontane.Tool, error) {
+	startCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(servers))
+	var wg sync.WaitGroup
+	for i, s := range servers {
+		wg.Go(func() {
+			_, err := s.Tools(startCtx)
+			if err != nil && startCtx.Err() == nil {
+				errs[i] = startError(s.Status(), err)
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, ended(ctx)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, &exitError{exitServer, err}
+	}
+	tools, err := servers.Tools(ctx)
+	if err != nil {
+		return nil, classifyStart(ctx, err)
+	}
+	return tools, nil
+}
+
+func classifyStart(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	return &exitError{exitServer, err}
+}
+
+// startError says of a server that it did not start. It names the command
+// without the arguments, which may hold secrets.
+func startError(s mcptool.Status, err error) error {
+	if s.ExitCode < 0 {
+		return fmt.Errorf("%w (command %s); check the server's settings, or run the command by itself to see what it does", err, s.Command)
+	}
+	last := "nothing"
+	if n := len(s.Stderr); n > 0 {
+		last = s.Stderr[n-1]
+	}
+	return fmt.Errorf("mcp server %s did not start: command %s ended with exit code %d, its last line on stderr: %s; run the command by itself to see more",
+		s.Name, s.Command, s.ExitCode, last)
+}
+
+// newLogger returns a logger that writes warnings, one a line.
+func newLogger(stderr io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{
+		Level: slog.LevelWarn,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}

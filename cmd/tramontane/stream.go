@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+
+	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mistral"
+)
+
+// streamVersion is the version of the lines of stream-json. It changes when
+// what was there before changes its meaning, not when something is added.
+const streamVersion = 1
+
+// A head begins each line of stream-json.
+type head struct {
+	V    int    `json:"v"`
+	Seq  int    `json:"seq"`
+	Type string `json:"type"`
+}
+
+type startLine struct {
+	head
+	Version string         `json:"version"` // of this program
+	Model   string         `json:"model,omitempty"`
+	AgentID string         `json:"agent_id,omitempty"`
+	Servers []serverReport `json:"servers"`
+	Tools   []toolReport   `json:"tools"`
+}
+
+type apiLine struct {
+	head
+	Event mistral.Event `json:"event"` // as it came
+}
+
+type resultLine struct {
+	head
+	Call    callReport              `json:"call"`
+	Entry   *mistral.FunctionResult `json:"entry"` // what the model is told
+	IsError bool                    `json:"is_error"`
+}
+
+type endLine struct {
+	head
+	Reason   string     `json:"reason"`
+	ExitCode int        `json:"exit_code"`
+	Error    string     `json:"error,omitempty"`
+	Result   *runReport `json:"result"`
+}
+
+func (p *printer) head(kind string) head {
+	h := head{V: streamVersion, Seq: p.seq, Type: kind}
+	p.seq++
+	return h
+}
+
+// start writes what is known before the first request, if the format has it.
+func (p *printer) start(model, agentID string, servers []serverReport, tools []tramontane.Tool) error {
+	if p.format != outputStream {
+		return nil
+	}
+	return p.line(&startLine{
+		head: p.head("start"), Version: version(), Model: model, AgentID: agentID,
+		Servers: servers, Tools: newToolReports(tools),
+	})
+}
+
+// follow runs the runner and writes what happens meanwhile, if the format has
+// it. When it cannot be written, the run is cancelled.
+func (p *printer) follow(ctx context.Context, runner *tramontane.Runner, input []mistral.Entry) (*tramontane.Result, error) {
+	if p.format != outputStream {
+		return runner.Run(ctx, input, nil)
+	}
+	for event, err := range runner.Stream(ctx, input, nil) {
+		if done, ok := event.(*tramontane.DoneEvent); ok {
+			return done.Result, err
+		}
+		if err := p.happened(event); err != nil {
+			return nil, err
+		}
+	}
+	panic("unreachable: the last event of a run is a DoneEvent")
+}
+
+func (p *printer) happened(event tramontane.Event) error {
+	switch e := event.(type) {
+	case *tramontane.ReplyEvent:
+		return p.line(&apiLine{head: p.head("api"), Event: e.Event})
+	case *tramontane.ResultEvent:
+		return p.line(&resultLine{head: p.head("tool_result"), Call: newCallReport(e.Call), Entry: e.Entry, IsError: e.IsError})
+	}
+	return nil
+}
