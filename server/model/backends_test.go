@@ -227,6 +227,22 @@ data: [DONE]
 		Finish: mistral.FinishToolCalls, Prompt: 170, Completion: 25,
 	},
 }, {
+	// llama.cpp before llama.cpp#13800: id and name with every fragment, the
+	// last of which may add nothing.
+	name: "llama.cpp, repeating",
+	stream: `data: {"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"aBcDeFgHiJ","type":"function","function":{"name":"search","arguments":"{\"q\":"}}]}}],"created":1,"id":"c","model":"m","object":"chat.completion.chunk"}
+
+data: {"choices":[{"finish_reason":null,"index":0,"delta":{"tool_calls":[{"index":0,"id":"aBcDeFgHiJ","type":"function","function":{"name":"search","arguments":"1}"}}]}}],"created":1,"id":"c","model":"m","object":"chat.completion.chunk"}
+
+data: {"choices":[{"finish_reason":null,"index":0,"delta":{"tool_calls":[{"index":0,"id":"aBcDeFgHiJ","type":"function","function":{"name":"search","arguments":""}}]}}],"created":1,"id":"c","model":"m","object":"chat.completion.chunk"}
+
+data: {"choices":[{"finish_reason":"tool_calls","index":0,"delta":{}}],"created":1,"id":"c","model":"m","object":"chat.completion.chunk"}
+
+data: [DONE]
+
+`,
+	want: answer{Calls: []call{{fresh, "search", `{"q":1}`}}, Finish: mistral.FinishToolCalls},
+}, {
 	// Text that vLLM ends with "tool_calls" although there are none, and a proxy
 	// that leaves out [DONE].
 	name: "text",

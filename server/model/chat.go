@@ -25,11 +25,11 @@ import (
 // rest, and content is nil where nothing is said. [Dialect] says what becomes
 // of requests.
 //
-// Errors name the endpoint and never hold the key. They have the method
-// APIError (see the package comment), unless the caller's context ended: status
-// 429 for an endpoint that is busy, 400 for a request that it refused, with its
-// own words, and 502 for everything that is not the fault of the request.
-// Nothing is tried twice; that is for the caller, who knows what it costs.
+// Errors name the endpoint and what to look at next, and never hold the key. A
+// refusal of the endpoint is a *[mistral.Error]; so is that of a request that
+// cannot be put in the endpoint's dialect, without a Method, as the endpoint
+// was not asked. Nothing is tried twice: that is for the caller, who knows what
+// it costs.
 //
 // A Chat is safe for concurrent use, if its fields are set before.
 type Chat struct {
@@ -116,7 +116,7 @@ func (c *Chat) prepare(req *mistral.ChatRequest, stream bool) (*mistral.Client, 
 	}
 	out, err := dialect.request(req, stream)
 	if err != nil {
-		return nil, nil, &chatError{endpoint: endpoint(base), status: http.StatusBadRequest, code: codeRefused, err: err}
+		return nil, nil, err
 	}
 	client := &mistral.Client{
 		APIKey: c.Key, BaseURL: c.BaseURL, HTTPClient: c.HTTPClient,
@@ -151,48 +151,36 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// The codes that a server answers with.
-const (
-	codeUnavailable = "model_unavailable"
-	codeRateLimited = "model_rate_limited"
-	codeRefused     = "model_refused"
-	codeMalformed   = "model_malformed"
-)
-
 // A chatError is a failure of an endpoint.
 type chatError struct {
 	endpoint string
-	status   int
-	code     string
-	text     string // in place of that of err, if not empty
-	hint     string // what to look at next
+	text     string
+	hint     string // what to look at next; empty if there is nothing
 	err      error
 }
 
 func (e *chatError) Error() string {
-	text := e.text
-	if text == "" {
-		text = e.err.Error()
-	}
+	text := "model at " + e.endpoint + ": " + e.text
 	if e.hint != "" {
 		text += "; " + e.hint
 	}
-	return "model at " + e.endpoint + ": " + text
+	return text
 }
 
 func (e *chatError) Unwrap() error { return e.err }
 
-// APIError returns what a server should answer with.
-func (e *chatError) APIError() (status int, code string) { return e.status, e.code }
-
 // endpoint returns the address without what may be secret in it.
-func endpoint(u *url.URL) string {
+func (c *Chat) endpoint() string {
+	u, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return "an address that is none"
+	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // malformed returns the error for an answer that says what it should not.
 func (c *Chat) malformed(err error) error {
-	return c.error(&chatError{status: http.StatusBadGateway, code: codeMalformed, err: err})
+	return &chatError{endpoint: c.endpoint(), text: c.scrub(err.Error()), err: err}
 }
 
 // failed returns the error for a request that got no answer, or a refusal.
@@ -200,17 +188,17 @@ func (c *Chat) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("model at %s: %w", c.endpoint(), context.Cause(ctx))
 	}
-	e := &chatError{status: http.StatusBadGateway, code: codeUnavailable, err: err}
 	if refusal := new(mistral.Error); errors.As(err, &refusal) {
-		e.refuse(refusal)
-		return c.error(e)
+		return c.refused(refusal)
 	}
+	e := &chatError{endpoint: c.endpoint(), text: err.Error(), err: err}
 	if cause := errors.Unwrap(err); cause != nil {
 		e.text = cause.Error() // without the client's words: it calls every endpoint Mistral
 	}
 	var dns *net.DNSError
 	var network net.Error
 	switch {
+	case errors.Is(err, mistral.ErrNoKey):
 	case errors.Is(err, syscall.ECONNREFUSED):
 		e.hint = "is the model server running?"
 	case errors.As(err, &dns):
@@ -219,44 +207,29 @@ func (c *Chat) failed(ctx context.Context, err error) error {
 	default:
 		e.hint = "is this the URL of a chat-completions API?"
 	}
-	return c.error(e)
+	return e
 }
 
-// refuse fills e with what the endpoint said.
-func (e *chatError) refuse(r *mistral.Error) {
+func (c *Chat) refused(r *mistral.Error) error {
+	if text := r.Error(); c.scrub(text) != text {
+		// Of an endpoint that quotes the key only the status is kept.
+		r = &mistral.Error{Method: r.Method, Path: r.Path, StatusCode: r.StatusCode, RetryAfter: r.RetryAfter, Message: c.scrub(r.Message)}
+	}
+	e := &chatError{endpoint: c.endpoint(), err: r}
 	e.text = strings.TrimPrefix(r.Error(), "mistral: "+r.Method+" "+r.Path+": ")
-	switch status := r.StatusCode; {
-	case status == http.StatusTooManyRequests:
-		e.status, e.code = status, codeRateLimited
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		e.hint = "is its key right?" // the operator's, not that of who asks the server
-	case status == http.StatusNotFound:
-		e.status, e.code = http.StatusBadRequest, codeRefused
+	switch r.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		e.hint = "is its key right?"
+	case http.StatusNotFound:
 		e.hint = "does it have this model, and is the URL right?"
-	case status == http.StatusRequestTimeout:
-	case status >= 400 && status < 500:
-		e.status, e.code = http.StatusBadRequest, codeRefused
-	}
-}
-
-// error completes e.
-func (c *Chat) error(e *chatError) error {
-	e.endpoint = c.endpoint()
-	if e.text == "" {
-		e.text = e.err.Error()
-	}
-	if len(c.Key) >= 8 && strings.Contains(e.text, string(c.Key)) {
-		// An endpoint may quote the key. The error that has it goes, too.
-		e.text = strings.ReplaceAll(e.text, string(c.Key), c.Key.String())
-		e.err = errors.New(e.text)
 	}
 	return e
 }
 
-func (c *Chat) endpoint() string {
-	base, err := url.Parse(c.BaseURL)
-	if err != nil {
-		return "an endpoint"
+// scrub returns text without the key, which an endpoint may quote.
+func (c *Chat) scrub(text string) string {
+	if len(c.Key) < 8 { // no secret, and may occur in any text
+		return text
 	}
-	return endpoint(base)
+	return strings.ReplaceAll(text, string(c.Key), c.Key.String())
 }

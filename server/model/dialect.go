@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -64,14 +65,14 @@ func (d Dialect) request(req *mistral.ChatRequest, stream bool) (*mistral.ChatRe
 	for i, m := range req.Messages {
 		var err error
 		if out.Messages[i], err = d.message(m); err != nil {
-			return nil, fmt.Errorf("message %d: %w", i+1, err)
+			return nil, refusal(fmt.Errorf("message %d: %w", i+1, err))
 		}
 	}
 	if d == DialectMistral {
 		return &out, nil
 	}
 	if err := unsupported(req); err != nil {
-		return nil, err
+		return nil, refusal(err)
 	}
 
 	extra := members{}
@@ -116,6 +117,11 @@ func unsupported(req *mistral.ChatRequest) error {
 		}
 	}
 	return nil
+}
+
+// refusal returns the error for a request that is the caller's to change.
+func refusal(err error) error {
+	return &mistral.Error{StatusCode: http.StatusBadRequest, Type: "invalid_request_error", Message: err.Error()}
 }
 
 // prefixed says whether the answer is to go on from the last message.
@@ -249,7 +255,12 @@ func shortID(id string) string {
 	if id == "" || isShortID(id) {
 		return id
 	}
-	sum := sha256.Sum256([]byte(id))
+	return digest(id)
+}
+
+// digest returns an id that is made from text.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return new(big.Int).SetBytes(sum[:]).Text(62)[:idLength]
 }
 

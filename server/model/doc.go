@@ -8,10 +8,5 @@
 // [Scripted] answers from a file of replies, for tests.
 //
 // Every model has two methods, Complete for a whole answer and Stream for the
-// same answer in pieces, which is what package server asks of a model. An error
-// that says what the server should answer has the method
-//
-//	APIError() (status int, code string)
-//
-// and can be found with errors.As.
+// same answer in pieces, which is what package server asks of a model.
 package model
