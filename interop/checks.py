@@ -109,7 +109,7 @@ def agents(client, agent_id: str, model: str) -> None:
     versions = api.list_versions(agent_id=agent_id)
     that(sorted(v.version for v in versions) == sorted(updated.versions), "every version is listed")
     first = api.get_version(agent_id=agent_id, version=str(min(updated.versions)))
-    that(first.description == "" and not first.tools, "the first version is as it was created")
+    that(not first.description and not first.tools, f"the first version is as it was created: {first!r}")
     ok(f"agents.list_versions, get_version: {sorted(updated.versions)}")
 
     other = api.create(model=model, name="short-lived")
