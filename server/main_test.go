@@ -10,15 +10,25 @@ import (
 	"iter"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/tramontane-dev/tramontane/mistral"
 	"github.com/tramontane-dev/tramontane/server"
 	"github.com/tramontane-dev/tramontane/server/sqlite"
 )
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(crashDB); path != "" {
+		serveUntilKilled(path)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A script is a model that gives one answer after the other, each a list of
 // chunks as JSON, and keeps what it was asked.
