@@ -114,11 +114,13 @@ func init() {
 		"strange": func() {
 			serveRaw(answerAll(map[string]string{
 				"tools/list": `{"tools":[{"name":"hologram","inputSchema":{"type":"object"}},{"name":"task","inputSchema":{"type":"object"}},
-					{"name":"huge","inputSchema":{"type":"object"}},
+					{"name":"huge","inputSchema":{"type":"object"}},{"name":"ask","inputSchema":{"type":"object"}},
 					{"name":7},{"name":"bad","inputSchema":"no"},{"name":"hologram","inputSchema":{"type":"object"}}]}`,
 				"tools/call hologram": `{"content":[{"type":"text","text":"before"},{"type":"hologram","planes":[1,2],"x":1e400}]}`,
 				"tools/call huge":     `{"content":[{"type":"text","text":"` + strings.Repeat("x", 17<<20) + `"}]}`,
-				"tools/call task":     `{"resultType":"task","task":{"taskId":"t-1"}}`,
+				"tools/call ask": `{"resultType":"input_required","inputRequests":{"q":{"method":"elicitation/create",
+					"params":{"message":"Which one?","requestedSchema":{"type":"object","properties":{}}}}}}`,
+				"tools/call task": `{"resultType":"task","task":{"taskId":"t-1"}}`,
 			}))
 		},
 		// Offers the tools that a variable names.
@@ -331,7 +333,8 @@ func testServer(t testing.TB, name string) *mcptool.Server {
 	s := &mcptool.Server{
 		Name:    "test",
 		Command: testBinary(t),
-		Env:     map[string]string{serverEnv: name},
+		// The race detector would let each server sleep for a second at its end.
+		Env: map[string]string{serverEnv: name, "GORACE": "atexit_sleep_ms=0"},
 	}
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {

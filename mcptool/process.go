@@ -25,6 +25,7 @@ const drainTime = 500 * time.Millisecond
 // A process is a server's process with everything that it started.
 type process struct {
 	cmd    *exec.Cmd
+	group  *group
 	stdin  *os.File // our end
 	stdout *os.File // our end
 	stderr *tail
@@ -51,15 +52,19 @@ func startProcess(cmd *exec.Cmd, stderr io.Writer) (*process, error) {
 	// With files of our own, Wait does not wait for the pipes, which
 	// grandchildren may hold open after the process has ended.
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = files[0], files[3], files[5]
-	ownGroup(cmd)
-	if err := cmd.Start(); err != nil {
+	group, err := startGroup(cmd)
+	if err != nil {
 		closeAll()
 		return nil, err
 	}
 	for _, theirs := range []*os.File{files[0], files[3], files[5]} {
 		theirs.Close()
 	}
-	p := &process{cmd: cmd, stdin: files[1], stdout: files[2], stderr: &tail{}, exited: make(chan struct{})}
+	p := &process{
+		cmd: cmd, group: group,
+		stdin: files[1], stdout: files[2], stderr: &tail{},
+		exited: make(chan struct{}),
+	}
 	go p.reap(files[4], stderr)
 	return p, nil
 }
@@ -79,7 +84,7 @@ func (p *process) reap(stderr *os.File, copyTo io.Writer) {
 		io.Copy(w, stderr)
 	})
 	p.cmd.Wait() // its error is in ProcessState
-	endGroup(p.cmd.Process, closeGrace)
+	p.group.endRest(closeGrace)
 	deadline := time.Now().Add(drainTime)
 	p.stdout.SetReadDeadline(deadline)
 	stderr.SetReadDeadline(deadline)
@@ -87,16 +92,19 @@ func (p *process) reap(stderr *os.File, copyTo io.Writer) {
 }
 
 // close ends the process and all that it started, and returns when it is gone.
+// It is called once.
 func (p *process) close() {
+	defer p.group.release()
 	p.stdin.Close()
 	if p.waitExit(closeGrace) {
 		return
 	}
-	terminate(p.cmd.Process)
+	p.group.terminate()
 	if p.waitExit(closeGrace) {
 		return
 	}
-	kill(p.cmd.Process)
+	p.group.kill()
+	p.cmd.Process.Kill() // in case it has left its group
 	<-p.exited
 }
 

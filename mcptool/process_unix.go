@@ -9,30 +9,44 @@ import (
 	"time"
 )
 
-// ownGroup gives the process a group of its own, so that wrappers such as npx,
-// uvx, "go run" and sh end together with what they started, and so that Ctrl-C
-// in a terminal reaches the program alone, which then ends its servers.
-func ownGroup(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+// A group is a process with all that it started, as a process group.
+type group struct {
+	leader *os.Process
 }
 
-func terminate(p *os.Process) { syscall.Kill(-p.Pid, syscall.SIGTERM) }
+// startGroup starts cmd in a group of its own, so that wrappers such as npx,
+// uvx, "go run" and sh end together with what they started, and so that Ctrl-C
+// in a terminal reaches this program alone, which then ends its servers.
+func startGroup(cmd *exec.Cmd) (*group, error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return &group{cmd.Process}, nil
+}
 
-func kill(p *os.Process) { syscall.Kill(-p.Pid, syscall.SIGKILL) }
+// terminate asks the group to end.
+func (g *group) terminate() { syscall.Kill(-g.leader.Pid, syscall.SIGTERM) }
 
-// endGroup ends what is left of the group of a process that has ended. The
-// number of a group is not given out again while the group has members, and
-// when it has none, the first signal says so.
-func endGroup(p *os.Process, grace time.Duration) {
-	if syscall.Kill(-p.Pid, syscall.SIGTERM) != nil {
+// kill ends the group.
+func (g *group) kill() { syscall.Kill(-g.leader.Pid, syscall.SIGKILL) }
+
+// endRest ends what is left after the leader has ended. The number of a group
+// is not given out again while the group has members, and when it has none,
+// the first signal says so.
+func (g *group) endRest(grace time.Duration) {
+	if syscall.Kill(-g.leader.Pid, syscall.SIGTERM) != nil {
 		return
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(grace); time.Now().Before(end); <-tick.C {
-		if syscall.Kill(-p.Pid, 0) != nil {
+		if syscall.Kill(-g.leader.Pid, 0) != nil {
 			return
 		}
 	}
-	syscall.Kill(-p.Pid, syscall.SIGKILL)
+	g.kill()
 }
+
+// release has nothing to give back.
+func (g *group) release() {}

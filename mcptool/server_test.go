@@ -322,8 +322,8 @@ func TestDeafServer(t *testing.T) {
 // A tool that ran has a result, whatever it looks like.
 func TestUnknownKinds(t *testing.T) {
 	tools := start(t, testServer(t, "strange"))
-	if got := len(tools); got != 3 {
-		t.Errorf("%d tools, want the three that are well-formed", got)
+	if got := len(tools); got != 4 {
+		t.Errorf("%d tools, want the four that are well-formed", got)
 	}
 	tests := []struct {
 		tool string
@@ -345,6 +345,14 @@ func TestUnknownKinds(t *testing.T) {
 		if diff := cmp.Diff(tt.want, res.Content); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.tool, diff)
 		}
+	}
+}
+
+// What a server asks for in a call is no result of the call.
+func TestServerAsks(t *testing.T) {
+	res, err := start(t, testServer(t, "strange"))["ask"].call(t.Context(), "")
+	if err == nil || !strings.Contains(err.Error(), "elicit") {
+		t.Errorf("result %+v, error %v; want an error that says what was asked for", res, err)
 	}
 }
 
