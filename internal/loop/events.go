@@ -110,7 +110,7 @@ func (*ToolReturned) isEvent()  {}
 func (*ToolLost) isEvent()      {}
 
 // A Command is something for the driver to do: a *[PrepareAgent], *[ListTools],
-// *[ReadHistory], *[CallModel], *[Ask], *[CallTool] or *[Finish].
+// *[ReadHistory], *[CallModel], *[ShowReply], *[Ask], *[CallTool] or *[Finish].
 type Command interface{ isCommand() }
 
 // PrepareAgent asks for AgentPrepared, or PrepareFailed.
@@ -131,6 +131,10 @@ type CallModel struct {
 	Confirmations  []mistral.ToolConfirmation
 }
 
+// ShowReply brings the reply to a request that had been lost, as the history has
+// it: for whoever shows the run. Nothing comes back.
+type ShowReply struct{ Outputs mistral.Entries }
+
 // Ask asks for Decided on a call.
 type Ask struct{ Call Call }
 
@@ -144,6 +148,7 @@ func (*PrepareAgent) isCommand() {}
 func (*ListTools) isCommand()    {}
 func (*ReadHistory) isCommand()  {}
 func (*CallModel) isCommand()    {}
+func (*ShowReply) isCommand()    {}
 func (*Ask) isCommand()          {}
 func (*CallTool) isCommand()     {}
 func (*Finish) isCommand()       {}

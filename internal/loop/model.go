@@ -48,22 +48,17 @@ func modelFailed(s State, e *ModelFailed) (State, []Command) {
 	if s.Phase != Replying {
 		return fail(s, "a reply failed that nobody asked for")
 	}
-	switch {
-	case s.Mode == Local: // nothing is stored
-	case e.Uncertain:
-		s.Unsure = true
-		if s.ConversationID == "" && e.ConversationID != "" {
-			s.ConversationID, s.LastEntry, s.Tentative = e.ConversationID, "", true
-		}
-	case s.Resent:
-		// The first of the two requests may have been carried out late, and the
-		// second been refused for that.
-		s.Unsure = true
+	uncertain := e.Uncertain && s.Mode != Local // in Local mode, nothing is stored
+	if uncertain && s.ConversationID == "" && e.ConversationID != "" {
+		s.ConversationID, s.LastEntry, s.Tentative = e.ConversationID, "", true
 	}
+	// A run that was unsure before stays so, though this request was refused for
+	// certain: one before it may have been carried out late, which can be why.
+	s.Unsure = s.Unsure || uncertain
 	switch {
 	case s.Cancelled:
 		return stop(s, Cancelled)
-	case !e.Uncertain || s.Mode == Local:
+	case !uncertain:
 		return fail(s, e.Message) // what is owed stays owed
 	case s.ConversationID == "":
 		return fail(s, e.Message+"; a conversation may have been started, but its id is not known; it was not started a second time")
@@ -164,7 +159,9 @@ func afterLoss(s State, e *HistoryRead) (State, []Command) {
 		// Without its inputs, this is the late reply to a request before it.
 		s.Inputs = slices.Concat(s.Sent, s.Inputs)
 	}
-	return reply(s, &ModelReplied{ConversationID: s.ConversationID, Outputs: after[first:]})
+	outputs := slices.Clone(after[first:])
+	s, commands := reply(s, &ModelReplied{ConversationID: s.ConversationID, Outputs: outputs})
+	return s, append([]Command{&ShowReply{Outputs: outputs}}, commands...)
 }
 
 // sendAgain repeats a request that the history proves was not carried out, but

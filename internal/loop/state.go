@@ -81,7 +81,7 @@ type State struct {
 	History mistral.Entries `json:"history,omitzero"`
 
 	Unread    bool `json:"unread,omitzero"`    // the history must be read before anything is sent
-	Unsure    bool `json:"unsure,omitzero"`    // the last request may have been carried out
+	Unsure    bool `json:"unsure,omitzero"`    // a request may have been carried out, though its reply never came
 	Tentative bool `json:"tentative,omitzero"` // the conversation was named by a stream that broke: it may not exist
 	Resent    bool `json:"resent,omitzero"`    // the last request was sent twice, the first being lost
 	Cancelled bool `json:"cancelled,omitzero"` // the run ends as soon as nothing is under way

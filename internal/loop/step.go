@@ -195,7 +195,7 @@ func request(s State) (State, []Command) {
 	if s.ConversationID == "" {
 		call.Agent = s.Agent
 	}
-	s.Phase, s.Unsure = Replying, false
+	s.Phase = Replying
 	return s, []Command{call}
 }
 

@@ -174,6 +174,8 @@ func (p *parser) event(text string) (loop.Event, error) {
 		return &loop.HistoryRead{Message: word(1)}, nil
 	case "allow", "deny", "later":
 		return &loop.Decided{Verdict: loop.Verdict(words[0]), Key: word(1), Reason: word(2)}, nil
+	case "word":
+		return &loop.Decided{Verdict: loop.Verdict(word(2)), Key: word(1)}, nil
 	case "returned":
 		return &loop.ToolReturned{Key: word(1), Text: word(2)}, nil
 	case "failed":
@@ -298,17 +300,13 @@ func commandText(command loop.Command, s loop.State) string {
 		if c.ConversationID == "" {
 			head = strings.TrimSpace("start " + agentText(c.Agent))
 		}
-		var lines []string
-		for _, entry := range c.Inputs {
-			lines = append(lines, entryText(entry))
-		}
+		lines := texts(c.Inputs)
 		for _, word := range c.Confirmations {
 			lines = append(lines, fmt.Sprintf("%s %s", word.Confirmation, word.ToolCallID))
 		}
-		if len(lines) == 1 {
-			return head + ": " + lines[0]
-		}
-		return head + ":\n" + strings.Join(lines, "\n")
+		return list(head, lines)
+	case *loop.ShowReply:
+		return list("show", texts(c.Outputs))
 	case *loop.Ask:
 		return "ask " + callText(c.Call)
 	case *loop.CallTool:
@@ -320,6 +318,14 @@ func commandText(command loop.Command, s loop.State) string {
 		return "finish " + string(c.Reason)
 	}
 	return fmt.Sprintf("%T", command)
+}
+
+// list is a head with what belongs to it, each on its line unless it is alone.
+func list(head string, lines []string) string {
+	if len(lines) == 1 {
+		return head + ": " + lines[0]
+	}
+	return head + ":\n" + strings.Join(lines, "\n")
 }
 
 func agentText(a *loop.Agent) string {
@@ -370,6 +376,13 @@ func quote(s string) string {
 		return "`" + s + "`"
 	}
 	return strconv.Quote(s)
+}
+
+func texts(entries mistral.Entries) (texts []string) {
+	for _, entry := range entries {
+		texts = append(texts, entryText(entry))
+	}
+	return texts
 }
 
 // asJSON is how states, events and commands are compared: it is all that is

@@ -38,6 +38,7 @@ type world struct {
 	said      []string // all that the caller said; each must arrive once
 	made      map[string]int
 	allowed   map[string]bool
+	spent     loop.Usage
 	log       []func() string
 }
 
@@ -75,6 +76,10 @@ func (w *world) do(event loop.Event) {
 		w.began(e.Policy, e.Inputs)
 	case *loop.Cancel:
 		w.cancelled = true
+	case *loop.ModelReplied:
+		w.spent.PromptTokens += e.Usage.PromptTokens
+		w.spent.CompletionTokens += e.Usage.CompletionTokens
+		w.spent.TotalTokens += e.Usage.TotalTokens
 	case *loop.Decided:
 		w.allowed[e.Key] = e.Verdict == loop.Allow
 	}
@@ -84,9 +89,13 @@ func (w *world) do(event loop.Event) {
 		w.allow(command)
 		w.flight = append(w.flight, command)
 	}
-	if w.finished {
-		w.flight = slices.DeleteFunc(w.flight, func(c loop.Command) bool { _, end := c.(*loop.Finish); return end })
-	}
+	w.flight = slices.DeleteFunc(w.flight, func(c loop.Command) bool {
+		switch c.(type) {
+		case *loop.ShowReply, *loop.Finish:
+			return true
+		}
+		return false
+	})
 	if !w.finished && len(w.flight) == 0 {
 		w.fatalf("the run waits for nothing and has not ended")
 	}
@@ -108,6 +117,9 @@ func (w *world) allow(command loop.Command) {
 		w.fatalf("a command after Finish")
 	}
 	finish, ends := command.(*loop.Finish)
+	if _, shows := command.(*loop.ShowReply); shows {
+		return
+	}
 	if w.cancelled && !ends {
 		w.fatalf("a command after Cancel")
 	}
@@ -212,7 +224,11 @@ func (w *world) reply(c *loop.CallModel) loop.Event {
 	switch {
 	case fate < 5 || w.local && fate < 7:
 		w.carryOut(c, outputs, true)
-		return &loop.ModelReplied{ConversationID: w.id, Outputs: outputs}
+		return &loop.ModelReplied{
+			ConversationID: w.id,
+			Outputs:        outputs,
+			Usage:          mistral.Usage{PromptTokens: 1, CompletionTokens: 2, TotalTokens: 3},
+		}
 	case fate == 5:
 		return &loop.ModelFailed{Message: "429"}
 	case w.local:
@@ -340,13 +356,6 @@ func resultIDs(entries mistral.Entries) (ids []string) {
 	return ids
 }
 
-func texts(entries mistral.Entries) (texts []string) {
-	for _, entry := range entries {
-		texts = append(texts, entryText(entry))
-	}
-	return texts
-}
-
 // outputs is a reply: a message, or anything if the world is a random one.
 func (w *world) outputs() mistral.Entries {
 	id := func() string { w.named++; return fmt.Sprintf("out%d", w.named) }
@@ -420,6 +429,9 @@ func (w *world) bringHome() {
 		w.settle()
 	}
 	w.check()
+	if w.state.Usage != w.spent {
+		w.fatalf("Usage is %+v, want %+v", w.state.Usage, w.spent)
+	}
 	heard := map[string]int{}
 	for _, entry := range w.entries {
 		if m, ok := entry.(*mistral.MessageInput); ok {
