@@ -89,7 +89,7 @@ func (*UnknownMessage) isChatMessage()   {}
 
 // A ChatTool is a function that the model may call.
 type ChatTool struct {
-	Type     string   `json:"type,always"` // "function"
+	Type     string   `json:"type" wire:"always"` // "function"
 	Function Function `json:"function"`
 	Extra    Extra
 }
@@ -164,7 +164,7 @@ type ChatUsage struct {
 
 // TokenDetails says more of the tokens of a prompt.
 type TokenDetails struct {
-	CachedTokens int `json:"cached_tokens,always"`
+	CachedTokens int `json:"cached_tokens" wire:"always"`
 	Extra        Extra
 }
 

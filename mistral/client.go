@@ -39,7 +39,7 @@ type Client struct {
 
 	// HTTPClient makes the requests. If nil, one with the default transport
 	// does. Its CheckRedirect is not used, nor its Timeout for streams.
-	HTTPClient *http.Client
+	HTTPClient *http.Client `json:"-"`
 
 	// UserAgent is sent along. If zero, it is "tramontane".
 	UserAgent string

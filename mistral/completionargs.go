@@ -42,13 +42,13 @@ const (
 // A Prediction is text that the answer is expected to repeat.
 type Prediction struct {
 	_       struct{} `wire:"type=content"`
-	Content string   `json:"content,always"`
+	Content string   `json:"content" wire:"always"`
 	Extra   Extra
 }
 
 // A ResponseFormat says what shape the answer has.
 type ResponseFormat struct {
-	Type       ResponseFormatType `json:"type,always"`
+	Type       ResponseFormatType `json:"type" wire:"always"`
 	JSONSchema *JSONSchema        `json:"json_schema,omitzero"` // with ResponseJSONSchema
 	Extra      Extra
 }

@@ -85,9 +85,9 @@ type ConversationResponse struct {
 
 // Usage is what a reply cost in tokens.
 type Usage struct {
-	PromptTokens     int            `json:"prompt_tokens,always"`
-	CompletionTokens int            `json:"completion_tokens,always"`
-	TotalTokens      int            `json:"total_tokens,always"`
+	PromptTokens     int            `json:"prompt_tokens" wire:"always"`
+	CompletionTokens int            `json:"completion_tokens" wire:"always"`
+	TotalTokens      int            `json:"total_tokens" wire:"always"`
 	ConnectorTokens  *int           `json:"connector_tokens,omitzero"`
 	Connectors       map[string]int `json:"connectors,omitzero"` // calls of each tool of the server
 	Extra            Extra

@@ -30,7 +30,7 @@ type MessageInput struct {
 	ID          string    `json:"id,omitzero"`
 	Role        string    `json:"role"` // RoleUser or RoleAssistant
 	Content     Content   `json:"content"`
-	Prefix      bool      `json:"prefix,always"` // if true, the answer goes on from this message
+	Prefix      bool      `json:"prefix" wire:"always"` // if true, the answer goes on from this message
 	Extra       Extra
 }
 
@@ -43,7 +43,7 @@ type MessageOutput struct {
 	AgentID     string    `json:"agent_id,omitzero"`
 	Model       string    `json:"model,omitzero"`
 	ID          string    `json:"id,omitzero"`
-	Role        string    `json:"role,always"` // RoleAssistant
+	Role        string    `json:"role" wire:"always"` // RoleAssistant
 	Content     Content   `json:"content"`
 	Extra       Extra
 }

@@ -45,12 +45,12 @@ type ResponseError struct {
 type MessageOutputDelta struct {
 	_            struct{}     `wire:"type=message.output.delta"`
 	CreatedAt    Timestamp    `json:"created_at,omitzero"`
-	OutputIndex  int          `json:"output_index,always"`
+	OutputIndex  int          `json:"output_index" wire:"always"`
 	ID           string       `json:"id"`
-	ContentIndex int          `json:"content_index,always"` // which chunk of the message
+	ContentIndex int          `json:"content_index" wire:"always"` // which chunk of the message
 	Model        string       `json:"model,omitzero"`
 	AgentID      string       `json:"agent_id,omitzero"`
-	Role         string       `json:"role,always"`
+	Role         string       `json:"role" wire:"always"`
 	Content      DeltaContent `json:"content"`
 	Extra        Extra
 }
@@ -60,7 +60,7 @@ type MessageOutputDelta struct {
 type FunctionCallDelta struct {
 	_                  struct{}           `wire:"type=function.call.delta"`
 	CreatedAt          Timestamp          `json:"created_at,omitzero"`
-	OutputIndex        int                `json:"output_index,always"`
+	OutputIndex        int                `json:"output_index" wire:"always"`
 	ID                 string             `json:"id"`
 	Model              string             `json:"model,omitzero"`
 	AgentID            string             `json:"agent_id,omitzero"`
@@ -75,7 +75,7 @@ type FunctionCallDelta struct {
 type ToolExecutionStarted struct {
 	_           struct{}  `wire:"type=tool.execution.started"`
 	CreatedAt   Timestamp `json:"created_at,omitzero"`
-	OutputIndex int       `json:"output_index,always"`
+	OutputIndex int       `json:"output_index" wire:"always"`
 	ID          string    `json:"id"`
 	Model       string    `json:"model,omitzero"`
 	AgentID     string    `json:"agent_id,omitzero"`
@@ -89,7 +89,7 @@ type ToolExecutionStarted struct {
 type ToolExecutionDelta struct {
 	_           struct{}  `wire:"type=tool.execution.delta"`
 	CreatedAt   Timestamp `json:"created_at,omitzero"`
-	OutputIndex int       `json:"output_index,always"`
+	OutputIndex int       `json:"output_index" wire:"always"`
 	ID          string    `json:"id"`
 	Name        string    `json:"name"`
 	Arguments   string    `json:"arguments"`
@@ -100,7 +100,7 @@ type ToolExecutionDelta struct {
 type ToolExecutionDone struct {
 	_           struct{}        `wire:"type=tool.execution.done"`
 	CreatedAt   Timestamp       `json:"created_at,omitzero"`
-	OutputIndex int             `json:"output_index,always"`
+	OutputIndex int             `json:"output_index" wire:"always"`
 	ID          string          `json:"id"`
 	Name        string          `json:"name"`
 	Info        json.RawMessage `json:"info,omitzero"` // a JSON object
@@ -111,7 +111,7 @@ type ToolExecutionDone struct {
 type AgentHandoffStarted struct {
 	_                 struct{}  `wire:"type=agent.handoff.started"`
 	CreatedAt         Timestamp `json:"created_at,omitzero"`
-	OutputIndex       int       `json:"output_index,always"`
+	OutputIndex       int       `json:"output_index" wire:"always"`
 	ID                string    `json:"id"`
 	PreviousAgentID   string    `json:"previous_agent_id"`
 	PreviousAgentName string    `json:"previous_agent_name"`
@@ -122,7 +122,7 @@ type AgentHandoffStarted struct {
 type AgentHandoffDone struct {
 	_             struct{}  `wire:"type=agent.handoff.done"`
 	CreatedAt     Timestamp `json:"created_at,omitzero"`
-	OutputIndex   int       `json:"output_index,always"`
+	OutputIndex   int       `json:"output_index" wire:"always"`
 	ID            string    `json:"id"`
 	NextAgentID   string    `json:"next_agent_id"`
 	NextAgentName string    `json:"next_agent_name"`

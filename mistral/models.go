@@ -4,8 +4,8 @@ package mistral
 // FTModelCard).
 type Model struct {
 	ID                      string            `json:"id"`
-	Object                  string            `json:"object,always"`    // "model"
-	Created                 int64             `json:"created,omitzero"` // seconds since 1970
+	Object                  string            `json:"object" wire:"always"` // "model"
+	Created                 int64             `json:"created,omitzero"`     // seconds since 1970
 	OwnedBy                 string            `json:"owned_by,omitzero"`
 	Capabilities            ModelCapabilities `json:"capabilities"`
 	Name                    string            `json:"name,omitzero"`
@@ -24,11 +24,11 @@ type Model struct {
 
 // ModelCapabilities says what a model can do.
 type ModelCapabilities struct {
-	CompletionChat     bool `json:"completion_chat,always"`
-	FunctionCalling    bool `json:"function_calling,always"`
-	CompletionFIM      bool `json:"completion_fim,always"`
-	FineTuning         bool `json:"fine_tuning,always"`
-	Vision             bool `json:"vision,always"`
+	CompletionChat     bool `json:"completion_chat" wire:"always"`
+	FunctionCalling    bool `json:"function_calling" wire:"always"`
+	CompletionFIM      bool `json:"completion_fim" wire:"always"`
+	FineTuning         bool `json:"fine_tuning" wire:"always"`
+	Vision             bool `json:"vision" wire:"always"`
 	OCR                bool `json:"ocr,omitzero"`
 	Classification     bool `json:"classification,omitzero"`
 	Moderation         bool `json:"moderation,omitzero"`
@@ -39,8 +39,8 @@ type ModelCapabilities struct {
 
 // ModelList is the models that there are.
 type ModelList struct {
-	Object string  `json:"object,always"` // "list"
-	Data   []Model `json:"data,always"`
+	Object string  `json:"object" wire:"always"` // "list"
+	Data   []Model `json:"data" wire:"always"`
 	Extra  Extra
 }
 

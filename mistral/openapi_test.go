@@ -193,7 +193,7 @@ func membersOf(t reflect.Type) map[string]member {
 			members[name] = member{constant: value}
 		}
 		if name, option, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
-			members[name] = member{required: option == "", typ: f.Type}
+			members[name] = member{required: option == "" && f.Tag.Get("wire") != "always", typ: f.Type}
 		}
 	}
 	return members

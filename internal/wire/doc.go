@@ -5,13 +5,15 @@
 // A struct takes part by having a field of type [Extra]. Its other fields use
 // the tags of encoding/json. A field without an option is required: it is
 // always written (a nil slice as []), and [Problems] reports it when it was
-// missing. With "omitzero" it is left out when zero; with "always" it is
-// written even then, though the other side need not send it. A blank field with
-// the tag wire is a member that always has one value:
+// missing. With "omitzero" it is left out when zero; with the tag wire:"always"
+// it is written even then, though the other side need not send it. A blank field
+// with a tag wire is a member that always has one value:
 //
 //	type Text struct {
-//		_     struct{} `wire:"type=text"`
-//		Text  string   `json:"text"`
-//		Extra Extra
+//		_      struct{} `wire:"type=text"`
+//		Text   string   `json:"text"`
+//		Prefix bool     `json:"prefix" wire:"always"`
+//		Lang   string   `json:"lang,omitzero"`
+//		Extra  Extra
 //	}
 package wire

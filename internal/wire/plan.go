@@ -100,7 +100,7 @@ func makePlan(t reflect.Type) *plan {
 		}
 		p.fields = append(p.fields, field{
 			name: name, prefix: `"` + name + `":`, index: f.Index[0],
-			required: option == "", omit: option == "omitzero", codec: codecOf(f.Type),
+			required: option == "" && f.Tag.Get("wire") != "always", omit: option == "omitzero", codec: codecOf(f.Type),
 		})
 	}
 	if len(p.fields) > 64 {

@@ -22,7 +22,7 @@ type inner struct {
 type outer struct {
 	Text    string          `json:"text"`
 	Option  string          `json:"option,omitzero"`
-	Always  bool            `json:"always,always"`
+	Always  bool            `json:"always" wire:"always"`
 	Number  *int            `json:"number,omitzero"`
 	Float   float64         `json:"float,omitzero"`
 	Raw     json.RawMessage `json:"raw,omitzero"`
