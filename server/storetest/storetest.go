@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) server.Store) {
 		{"NothingOfACancelledChange", cancelledChange},
 		{"ChangeWhileListing", changeWhileListing},
 		{"IDsAreUnique", idsAreUnique},
+		{"OneFailureAmongMany", oneFailureAmongMany},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
@@ -349,4 +350,41 @@ func idsAreUnique(t *testing.T, s server.Store) {
 	entries, err := s.Entries(ctx, "conv_1")
 	check(t, err)
 	wantJSON(t, "entries of the first", []mistral.Entry(entries), []mistral.Entry(said("a")))
+}
+
+// oneFailureAmongMany makes changes at once of which some fail: each gets its
+// own answer, and those that fail take none of the others with them.
+func oneFailureAmongMany(t *testing.T, s server.Store) {
+	ctx := t.Context()
+	check(t, s.CreateConversation(ctx, conversation("conv_taken", 1), nil))
+	const n = 48
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			id := fmt.Sprint("conv_", i)
+			switch i % 3 {
+			case 0:
+				if s.CreateConversation(ctx, conversation("conv_taken", 2), said("x")) == nil {
+					t.Error("a second conversation with the same id was stored")
+				}
+			case 1:
+				if err := s.AppendEntries(ctx, "conv_taken", 7, said("x"), moment(3)); !errors.Is(err, server.ErrConflict) {
+					t.Errorf("append at a wrong place: %v, want %v", err, server.ErrConflict)
+				}
+			case 2:
+				if err := s.CreateConversation(ctx, conversation(id, 2), said(id)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i := 2; i < n; i += 3 {
+		entries, err := s.Entries(ctx, fmt.Sprint("conv_", i))
+		check(t, err)
+		wantJSON(t, "entries of one that was stored", []mistral.Entry(entries), []mistral.Entry(said(fmt.Sprint("conv_", i))))
+	}
+	entries, err := s.Entries(ctx, "conv_taken")
+	check(t, err)
+	wantJSON(t, "entries of the one that was there", []mistral.Entry(entries), []mistral.Entry{})
 }

@@ -1,0 +1,451 @@
+package model_test
+
+const weatherSchema = `{"type":"object","properties":{"user":{"type":"string"},"location":{"type":"string"},"temperature":{"type":"number"}},"required":["user","location","temperature"]}`
+
+const johnAsk = "Tell me the weather in John's location currently."
+
+var offlineCases = []offlineCase{
+	{
+		name: "chain, text results", families: "weather", ask: johnAsk, schema: weatherSchema,
+		results: map[string]string{`get_location {"name":"John"}`: "Paris", `weather_get_weather {"location":"Paris"}`: "The temperature in Paris is 18.5 °C"},
+		calls:   []string{`get_location {"name":"John"}`, `weather_get_weather {"location":"Paris"}`},
+		answer:  `{"user":"John","location":"Paris","temperature":18.5}`,
+	},
+	{
+		name: "chain, JSON results", families: "forecast", ask: johnAsk, schema: weatherSchema,
+		results: map[string]string{`get_user_location {"name":"John"}`: `{"user":"John","location":"Paris"}`, `get_weather {"location":"Paris"}`: `{"location":"Paris","temperature":18.5,"conditions":"sunny"}`},
+		calls:   []string{`get_user_location {"name":"John"}`, `get_weather {"location":"Paris"}`},
+		answer:  `{"user":"John","location":"Paris","temperature":18.5}`,
+	},
+	{
+		name: "chain, JSON in content blocks", families: "weather", ask: johnAsk, schema: weatherSchema,
+		results: map[string]string{`get_location {"name":"John"}`: `New York`, `weather_get_weather {"location":"New York"}`: `[{"type": "text", "text": "{\"temp_c\": 21, \"sky\": \"clear\"}", "annotations": null}]`},
+		calls:   []string{`get_location {"name":"John"}`, `weather_get_weather {"location":"New York"}`},
+		answer:  `{"user":"John","location":"New York","temperature":21}`,
+	},
+	{
+		name: "chain, text answer", families: "forecast", ask: johnAsk,
+		results: map[string]string{`get_user_location {"name":"John"}`: `{"location":"Paris"}`, `get_weather {"location":"Paris"}`: `{"location":"Paris","temperature":18.5}`},
+		calls:   []string{`get_user_location {"name":"John"}`, `get_weather {"location":"Paris"}`},
+		answer:  "location: Paris, temperature: 18.5",
+	},
+	{
+		name: "where somebody is", families: "forecast", ask: "What is the weather like where Mary Ann is right now?",
+		results: map[string]string{`get_user_location {"name":"Mary Ann"}`: `Mary Ann is in Oslo.`, `get_weather {"location":"Oslo"}`: `Rain, 4 °C`},
+		calls:   []string{`get_user_location {"name":"Mary Ann"}`, `get_weather {"location":"Oslo"}`},
+		answer:  "Rain, 4 °C",
+	},
+	{
+		name: "only the first link", families: "forecast", ask: "Where is John?",
+		results: map[string]string{`get_user_location {"name":"John"}`: `Paris`},
+		calls:   []string{`get_user_location {"name":"John"}`},
+		answer:  "Paris",
+	},
+	{
+		name: "no chain when the value is there", families: "weather", ask: "What's the weather in São Paulo?",
+		results: map[string]string{`weather_get_weather {"location":"São Paulo"}`: `warm`},
+		calls:   []string{`weather_get_weather {"location":"São Paulo"}`},
+		answer:  "warm",
+	},
+	{
+		name: "lower case", families: "forecast", ask: "weather in paris please",
+		results: map[string]string{`get_weather {"location":"paris"}`: `warm`},
+		calls:   []string{`get_weather {"location":"paris"}`},
+		answer:  "warm",
+	},
+	{
+		name: "two values, two calls", families: "forecast", ask: "What is the weather in Paris and London?",
+		results: map[string]string{`get_weather {"location":"Paris"}`: `18 °C`, `get_weather {"location":"London"}`: `12 °C`},
+		calls:   []string{`get_weather {"location":"Paris"} + get_weather {"location":"London"}`},
+		answer:  "18 °C\n12 °C",
+	},
+	{
+		name: "two chains", families: "forecast", ask: "Tell me the weather at John's and Mary's location.",
+		results: map[string]string{`get_user_location {"name":"John"}`: `Paris`, `get_user_location {"name":"Mary"}`: `Rome`, `get_weather {"location":"Paris"}`: `18 °C`, `get_weather {"location":"Rome"}`: `25 °C`},
+		calls:   []string{`get_user_location {"name":"John"} + get_user_location {"name":"Mary"}`, `get_weather {"location":"Paris"} + get_weather {"location":"Rome"}`},
+		answer:  "18 °C\n25 °C",
+	},
+	{
+		name: "list answer", families: "forecast", ask: "What is the weather in Paris and London?",
+		schema:  `{"type":"object","properties":{"cities":{"type":"array","items":{"$ref":"#/$defs/C"}}},"required":["cities"],"$defs":{"C":{"type":"object","properties":{"location":{"type":"string"},"temperature":{"type":"number"}},"required":["location","temperature"]}}}`,
+		results: map[string]string{`get_weather {"location":"Paris"}`: `18 °C`, `get_weather {"location":"London"}`: `{"temperature":12}`},
+		calls:   []string{`get_weather {"location":"Paris"} + get_weather {"location":"London"}`},
+		answer:  `{"cities":[{"location":"Paris","temperature":18},{"location":"London","temperature":12}]}`,
+	},
+	{
+		name: "optional number", families: "forecast", ask: "Give me the weather forecast for Lyon for the next 5 days",
+		results: map[string]string{`get_forecast {"location":"Lyon","days":5}`: `fine`},
+		calls:   []string{`get_forecast {"location":"Lyon","days":5}`},
+		answer:  "fine",
+	},
+	{
+		name: "failed lookup", families: "forecast", ask: johnAsk,
+		results: map[string]string{`get_user_location {"name":"John"}`: `Error: no user John`, `get_weather {"location":"John"}`: `Error: no city John`},
+		calls:   []string{`get_user_location {"name":"John"}`},
+		answer:  "The tool get_user_location failed: Error: no user John",
+	},
+	{
+		name: "failed lookup, schema", families: "forecast", ask: johnAsk, schema: weatherSchema,
+		results: map[string]string{`get_user_location {"name":"John"}`: `Error while executing get_user_location: boom`},
+		calls:   []string{`get_user_location {"name":"John"}`},
+		refusal: "get_user_location failed: Error while executing get_user_location: boom",
+	},
+	{
+		name: "failed goal", families: "weather", ask: "weather in Paris?",
+		results: map[string]string{`weather_get_weather {"location":"Paris"}`: `Error: server down`, `get_location {"name":"Paris"}`: `Error: no such user`},
+		calls:   []string{`weather_get_weather {"location":"Paris"}`, `get_location {"name":"Paris"}`},
+		answer:  "The tool weather_get_weather failed: Error: server down",
+	},
+	{
+		name: "a joke", families: "weather", ask: "Tell me a joke", refusal: "no tool fits",
+	},
+	{
+		name: "no tools", ask: "Hello", refusal: "there are none",
+	},
+	{
+		name: "a poem", families: "filesystem everything", ask: "Write a poem about the sea at night", refusal: "write_file needs",
+	},
+	{
+		name: "missing argument", families: "forecast", ask: "What is the weather?", refusal: `get_weather needs "location"`,
+	},
+	{
+		name: "a field that nothing is known for", families: "forecast", ask: "What is the weather in Paris?",
+		schema:  `{"type":"object","properties":{"humidity":{"type":"number"}},"required":["humidity"]}`,
+		results: map[string]string{`get_weather {"location":"Paris"}`: `{"conditions":"sunny"}`},
+		calls:   []string{`get_weather {"location":"Paris"}`},
+		refusal: "humidity",
+	},
+
+	{
+		name: "sum", families: "everything", readOnly: true, ask: "What is the sum of 17 and 25?",
+		results: map[string]string{`get-sum {"a":17,"b":25}`: "The sum of 17 and 25 is 42."},
+		calls:   []string{`get-sum {"a":17,"b":25}`},
+		answer:  "The sum of 17 and 25 is 42.",
+	},
+	{
+		name: "sum, schema", families: "everything filesystem", readOnly: true, ask: "Sum of -3.5 and 1,000.25 please",
+		schema:  `{"type":"object","properties":{"sum":{"type":"number"}},"required":["sum"]}`,
+		results: map[string]string{`get-sum {"a":-3.5,"b":1000.25}`: "The sum of -3.5 and 1000.25 is 996.75."},
+		calls:   []string{`get-sum {"a":-3.5,"b":1000.25}`},
+		answer:  `{"sum":996.75}`,
+	},
+	{
+		name: "sum of three", families: "everything", ask: "What is the sum of 17, 25 and 30?", refusal: `30`,
+	},
+	{
+		name: "echo", families: "everything", readOnly: true, ask: "Echo hello world",
+		results: map[string]string{`echo {"message":"hello world"}`: "Echo: hello world"},
+		calls:   []string{`echo {"message":"hello world"}`},
+		answer:  "Echo: hello world",
+	},
+	{
+		name: "echo, quoted", families: "everything filesystem", ask: `Please echo the message "what is up, John's dog?" for me`,
+		results: map[string]string{`echo {"message":"what is up, John's dog?"}`: "Echo"},
+		calls:   []string{`echo {"message":"what is up, John's dog?"}`},
+		answer:  "Echo",
+	},
+	{
+		name: "enum", families: "everything", readOnly: true, ask: "Get structured content for Chicago",
+		results: map[string]string{`get-structured-content {"location":"Chicago"}`: `{"temperature":36,"conditions":"Light rain / drizzle","humidity":82}`},
+		calls:   []string{`get-structured-content {"location":"Chicago"}`},
+		answer:  "temperature: 36, conditions: Light rain / drizzle, humidity: 82",
+	},
+	{
+		name: "count", families: "everything", ask: "Give me 5 resource links",
+		results: map[string]string{`get-resource-links {"count":5}`: "five"},
+		calls:   []string{`get-resource-links {"count":5}`},
+		answer:  "five",
+	},
+	{
+		name: "environment", families: "everything", ask: "Show the environment variables",
+		results: map[string]string{`get-env {}`: "PATH=/bin"},
+		calls:   []string{`get-env {}`},
+		answer:  "PATH=/bin",
+	},
+	{
+		name: "barred", families: "everything", readOnly: true, ask: "Toggle simulated logging", refusal: "toggle-simulated-logging, is not marked read-only",
+	},
+
+	{
+		name: "read", families: "filesystem", readOnly: true, ask: "Read the file notes.txt",
+		results: map[string]string{`read_text_file {"path":"notes.txt"}`: "Buy milk."},
+		calls:   []string{`read_text_file {"path":"notes.txt"}`},
+		answer:  "Buy milk.",
+	},
+	{
+		name: "show a path", families: "filesystem everything", readOnly: true, ask: "Show me what is in /home/ann/notes.txt.",
+		results: map[string]string{`read_text_file {"path":"/home/ann/notes.txt"}`: "Buy milk."},
+		calls:   []string{`read_text_file {"path":"/home/ann/notes.txt"}`},
+		answer:  "Buy milk.",
+	},
+	{
+		name: "list", families: "filesystem everything", readOnly: true, ask: "List the files in /var/data",
+		results: map[string]string{`list_directory {"path":"/var/data"}`: "[FILE] a\n[DIR] b"},
+		calls:   []string{`list_directory {"path":"/var/data"}`},
+		answer:  "[FILE] a\n[DIR] b",
+	},
+	{
+		name: "list, by size", families: "filesystem", ask: "List the directory /var/data with sizes, sorted by size",
+		results: map[string]string{`list_directory_with_sizes {"path":"/var/data","sortBy":"size"}`: "a 5"},
+		calls:   []string{`list_directory_with_sizes {"path":"/var/data","sortBy":"size"}`},
+		answer:  "a 5",
+	},
+	{
+		name: "first lines", families: "filesystem", ask: "Read the first 3 lines of the text file log.txt",
+		results: map[string]string{`read_text_file {"path":"log.txt","head":3}`: "x"},
+		calls:   []string{`read_text_file {"path":"log.txt","head":3}`},
+		answer:  "x",
+	},
+	{
+		name: "two files", families: "filesystem", ask: "Read the text files a.txt and b.txt",
+		results: map[string]string{`read_text_file {"path":"a.txt"}`: "A", `read_text_file {"path":"b.txt"}`: "B"},
+		calls:   []string{`read_text_file {"path":"a.txt"} + read_text_file {"path":"b.txt"}`},
+		answer:  "A\nB",
+	},
+	{
+		name: "many files in one call", families: "filesystem", ask: "Read multiple files: a.txt, b.txt, c.txt",
+		results: map[string]string{`read_multiple_files {"paths":["a.txt","b.txt","c.txt"]}`: "A"},
+		calls:   []string{`read_multiple_files {"paths":["a.txt","b.txt","c.txt"]}`},
+		answer:  "A",
+	},
+	{
+		name: "search with two arguments", families: "filesystem", ask: "Search for files matching '*.md' in /docs",
+		results: map[string]string{`search_files {"path":"/docs","pattern":"*.md"}`: "/docs/a.md"},
+		calls:   []string{`search_files {"path":"/docs","pattern":"*.md"}`},
+		answer:  "/docs/a.md",
+	},
+	{
+		name: "no arguments", families: "filesystem", ask: "Which directories are allowed?",
+		results: map[string]string{`list_allowed_directories {}`: "/docs"},
+		calls:   []string{`list_allowed_directories {}`},
+		answer:  "/docs",
+	},
+	{
+		name: "write, allowed", families: "filesystem", ask: `Write "hello" to /tmp/a.txt`,
+		results: map[string]string{`write_file {"path":"/tmp/a.txt","content":"hello"}`: "ok"},
+		calls:   []string{`write_file {"path":"/tmp/a.txt","content":"hello"}`},
+		answer:  "ok",
+	},
+	{
+		name: "write, barred", families: "filesystem", readOnly: true, ask: `Write "hello" to /tmp/a.txt`, refusal: "write_file, is not marked read-only",
+	},
+	{
+		name: "move", families: "filesystem", ask: `Move the file old.txt to new.txt`,
+		results: map[string]string{`move_file {"source":"old.txt","destination":"new.txt"}`: "ok"},
+		calls:   []string{`move_file {"source":"old.txt","destination":"new.txt"}`},
+		answer:  "ok",
+	},
+	{
+		name: "delete, no such tool", families: "filesystem", ask: `Delete the file notes.txt`, refusal: "no tool fits",
+	},
+
+	{
+		name: "events", families: "calendar", readOnly: true, ask: "Which events are there on 2026-05-01?",
+		results: map[string]string{`list_events {"date":"2026-05-01"}`: `[{"title":"May Day"},{"title":"Lunch"}]`},
+		calls:   []string{`list_events {"date":"2026-05-01"}`},
+		answer:  "title: May Day\ntitle: Lunch",
+	},
+	{
+		name: "events, list answer", families: "calendar", ask: "Which events are there on 2026-05-01?",
+		schema:  `{"type":"object","properties":{"titles":{"type":"array","items":{"type":"string"}},"day":{"type":"string"}},"required":["titles"]}`,
+		results: map[string]string{`list_events {"date":"2026-05-01"}`: `{"titles":["May Day","Lunch"]}`},
+		calls:   []string{`list_events {"date":"2026-05-01"}`},
+		answer:  `{"titles":["May Day","Lunch"],"day":"2026-05-01"}`,
+	},
+	{
+		name: "create event", families: "calendar", ask: `Create an event "Stand-up" on 2026-05-04 at 9:30`,
+		results: map[string]string{`create_event {"title":"Stand-up","date":"2026-05-04","time":"9:30"}`: `done`},
+		calls:   []string{`create_event {"title":"Stand-up","date":"2026-05-04","time":"9:30"}`},
+		answer:  "done",
+	},
+	{
+		name: "free slot", families: "calendar", ask: `Find a free slot of 30 minutes for ann@example.com and bob@example.com`,
+		results: map[string]string{`find_free_slot {"attendees":["ann@example.com","bob@example.com"],"minutes":30}`: `{"slot":"2026-05-04T10:00"}`},
+		calls:   []string{`find_free_slot {"attendees":["ann@example.com","bob@example.com"],"minutes":30}`},
+		answer:  "slot: 2026-05-04T10:00",
+	},
+	{
+		name: "currency", families: "currency", ask: "Convert 99.90 USD to EUR",
+		results: map[string]string{`convert_currency {"amount":99.90,"from_currency":"USD","to_currency":"EUR"}`: `91.2 EUR`},
+		calls:   []string{`convert_currency {"amount":99.90,"from_currency":"USD","to_currency":"EUR"}`},
+		answer:  "91.2 EUR",
+	},
+	{
+		name: "currencies", families: "currency", ask: "How much is 5 USD in EUR and GBP when converted?",
+		results: map[string]string{`convert_currency {"amount":5,"from_currency":"USD","to_currency":"EUR"}`: `4`, `convert_currency {"amount":5,"from_currency":"USD","to_currency":"GBP"}`: `3`},
+		calls:   []string{`convert_currency {"amount":5,"from_currency":"USD","to_currency":"EUR"} + convert_currency {"amount":5,"from_currency":"USD","to_currency":"GBP"}`},
+		answer:  "4\n3",
+	},
+	{
+		name: "ticket", families: "tickets", readOnly: true, ask: "What is the status of ticket 42?",
+		schema:  `{"type":"object","properties":{"ticket":{"type":"integer"},"status":{"type":"string","enum":["OPEN","CLOSED"]},"assignee":{"anyOf":[{"type":"string"},{"type":"null"}]}},"required":["ticket","status","assignee"],"additionalProperties":false}`,
+		results: map[string]string{`get_ticket {"ticket_id":42}`: `{"id":42,"status":"open","assignee":null}`},
+		calls:   []string{`get_ticket {"ticket_id":42}`},
+		answer:  `{"ticket":42,"status":"OPEN","assignee":null}`,
+	},
+	{
+		name: "tickets", families: "tickets", ask: `List open tickets`,
+		results: map[string]string{`list_tickets {"status":"open"}`: `none`},
+		calls:   []string{`list_tickets {"status":"open"}`},
+		answer:  "none",
+	},
+	{
+		name: "search tickets", families: "tickets", ask: `Search closed tickets for login problems on mobile`,
+		results: map[string]string{`search_tickets {"query":"login problems on mobile","status":"closed"}`: `#7`},
+		calls:   []string{`search_tickets {"query":"login problems on mobile","status":"closed"}`},
+		answer:  "#7",
+	},
+	{
+		name: "delete ticket", families: "tickets", readOnly: true, ask: `Delete ticket 42`, refusal: "delete_ticket, is not marked read-only",
+	},
+	{
+		name: "list something else", families: "tickets", ask: `List the jokes`, refusal: "no tool fits",
+	},
+	{
+		name: "sql", families: "database", ask: `Run the query SELECT name FROM users WHERE id = 5`,
+		results: map[string]string{`run_query {"sql":"SELECT name FROM users WHERE id = 5"}`: `[{"name":"Ann"}]`},
+		calls:   []string{`run_query {"sql":"SELECT name FROM users WHERE id = 5"}`},
+		answer:  "name: Ann",
+	},
+	{
+		name: "columns", families: "database", ask: `Which columns does the table orders have?`,
+		results: map[string]string{`describe_table {"table":"orders"}`: `id, total`},
+		calls:   []string{`describe_table {"table":"orders"}`},
+		answer:  "id, total",
+	},
+	{
+		name: "units", families: "units", ask: `Convert 12 miles to kilometers`,
+		results: map[string]string{`convert_units {"value":12,"from_unit":"mile","to_unit":"kilometer"}`: `19.3`},
+		calls:   []string{`convert_units {"value":12,"from_unit":"mile","to_unit":"kilometer"}`},
+		answer:  "19.3",
+	},
+	{
+		name: "units, other order", families: "units", ask: `What is -40 in kelvin, converted from celsius to kelvin?`,
+		schema:  `{"type":"object","properties":{"value":{"type":"number"},"unit":{"type":"string"}},"required":["value","unit"]}`,
+		results: map[string]string{`convert_units {"value":-40,"from_unit":"celsius","to_unit":"kelvin"}`: `{"value":233.15,"unit":"kelvin"}`},
+		calls:   []string{`convert_units {"value":-40,"from_unit":"celsius","to_unit":"kelvin"}`},
+		answer:  `{"value":233.15,"unit":"kelvin"}`,
+	},
+	{
+		name: "translate", families: "translate", ask: `Translate good morning to French`,
+		results: map[string]string{`translate {"text":"good morning","target_language":"French"}`: `bonjour`},
+		calls:   []string{`translate {"text":"good morning","target_language":"French"}`},
+		answer:  "bonjour",
+	},
+	{
+		name: "translate, colon", families: "translate", ask: "Translate to German: how are you?",
+		results: map[string]string{`translate {"text":"how are you","target_language":"German"}`: `wie geht's?`},
+		calls:   []string{`translate {"text":"how are you","target_language":"German"}`},
+		answer:  "wie geht's?",
+	},
+	{
+		name: "translate a file", families: "translate filesystem", readOnly: false, ask: `Translate the contents of notes.txt into French`,
+		results: map[string]string{`read_text_file {"path":"notes.txt"}`: "Buy some milk on Monday.", `translate {"text":"Buy some milk on Monday.","target_language":"French"}`: `Achète du lait lundi.`},
+		calls:   []string{`read_text_file {"path":"notes.txt"}`, `translate {"text":"Buy some milk on Monday.","target_language":"French"}`},
+		answer:  "Achète du lait lundi.",
+	},
+	{
+		name: "stock by code", families: "stock", ask: `How many pieces of AB-1234 are in stock?`,
+		results: map[string]string{`get_stock_level {"sku":"AB-1234"}`: `17`},
+		calls:   []string{`get_stock_level {"sku":"AB-1234"}`},
+		answer:  "17",
+	},
+	{
+		name: "stock by name", families: "stock", ask: `What is the stock level of the product "Blue Widget"?`,
+		schema:  `{"type":"object","properties":{"product":{"type":"string"},"sku":{"type":"string"},"stock":{"type":"integer"}},"required":["product","sku","stock"]}`,
+		results: map[string]string{`find_product {"product_name":"Blue Widget"}`: `{"sku":"BW-7"}`, `get_stock_level {"sku":"BW-7"}`: `There are 17 pieces.`},
+		calls:   []string{`find_product {"product_name":"Blue Widget"}`, `get_stock_level {"sku":"BW-7"}`},
+		answer:  `{"product":"Blue Widget","sku":"BW-7","stock":17}`,
+	},
+	{
+		name: "two goals, one value", families: "stock", ask: `Tell me the price and the stock level of AB-1234`,
+		results: map[string]string{`get_price {"sku":"AB-1234"}`: `9.99`, `get_stock_level {"sku":"AB-1234"}`: `17`},
+		calls:   []string{`get_price {"sku":"AB-1234"} + get_stock_level {"sku":"AB-1234"}`},
+		answer:  "9.99\n17",
+	},
+	{
+		name: "two goals, one after the other", families: "forecast", ask: `Find John's location and tell me the weather there.`,
+		results: map[string]string{`get_user_location {"name":"John"}`: `Paris`, `get_weather {"location":"Paris"}`: `mild`},
+		calls:   []string{`get_user_location {"name":"John"}`, `get_weather {"location":"Paris"}`},
+		answer:  "Paris\nmild",
+	},
+	{
+		name: "dns", families: "dns", ask: `Look up the DNS records of example.com`,
+		results: map[string]string{`dns_lookup {"hostname":"example.com"}`: `192.0.2.1`},
+		calls:   []string{`dns_lookup {"hostname":"example.com"}`},
+		answer:  "192.0.2.1",
+	},
+	{
+		name: "dns, enum", families: "dns", ask: `Resolve MX for mail.example.org`,
+		results: map[string]string{`dns_lookup {"hostname":"mail.example.org","record_type":"MX"}`: `10 mx`},
+		calls:   []string{`dns_lookup {"hostname":"mail.example.org","record_type":"MX"}`},
+		answer:  "10 mx",
+	},
+	{
+		name: "whois", families: "dns", ask: `Who registered the domain example.com?`,
+		results: map[string]string{`whois {"domain":"example.com"}`: `IANA`},
+		calls:   []string{`whois {"domain":"example.com"}`},
+		answer:  "IANA",
+	},
+	{
+		name: "balance", families: "bank", readOnly: true, ask: `What is the balance of Alice Smith's account?`,
+		results: map[string]string{`find_account {"owner":"Alice Smith"}`: `{"account_number":"DE-99"}`, `get_balance {"account_number":"DE-99"}`: `{"balance":12.5,"currency":"EUR"}`},
+		calls:   []string{`find_account {"owner":"Alice Smith"}`, `get_balance {"account_number":"DE-99"}`},
+		answer:  "balance: 12.5, currency: EUR",
+	},
+	{
+		name: "mail", families: "mail", ask: `List the unread messages from Bob, only unread ones`,
+		results: map[string]string{`get_contact {"name":"Bob"}`: `Bob's address is bob@example.com`, `list_messages {"sender_email":"bob@example.com","unread_only":true}`: `2 messages`},
+		calls:   []string{`get_contact {"name":"Bob"}`, `list_messages {"sender_email":"bob@example.com","unread_only":true}`},
+		answer:  "2 messages",
+	},
+	{
+		name: "page", families: "web", ask: `Fetch the page https://example.com/a?b=c.`,
+		results: map[string]string{`fetch_page {"url":"https://example.com/a?b=c"}`: `hi`},
+		calls:   []string{`fetch_page {"url":"https://example.com/a?b=c"}`},
+		answer:  "hi",
+	},
+	{
+		name: "search the web", families: "web", ask: `Search the web for cheap flights to Rome`,
+		results: map[string]string{`web_search {"query":"cheap flights to Rome"}`: `found`},
+		calls:   []string{`web_search {"query":"cheap flights to Rome"}`},
+		answer:  "found",
+	},
+	{
+		name: "numbers in a list", families: "math", ask: `What is the sum of 1, 2 and 3.5?`,
+		results: map[string]string{`add {"numbers":[1,2,3.5]}`: `6.5`},
+		calls:   []string{`add {"numbers":[1,2,3.5]}`},
+		answer:  "6.5",
+	},
+	{
+		name: "root", families: "math", ask: `Compute the square root of 144`,
+		results: map[string]string{`square_root {"x":144}`: `12`},
+		calls:   []string{`square_root {"x":144}`},
+		answer:  "12",
+	},
+	{
+		name: "time", families: "clock", ask: `What time is it in Tokyo?`,
+		results: map[string]string{`get_current_time {"timezone":"Tokyo"}`: `12:00`},
+		calls:   []string{`get_current_time {"timezone":"Tokyo"}`},
+		answer:  "12:00",
+	},
+	{
+		name: "distance", families: "trips", ask: `What is the distance between Paris and London?`,
+		schema:  `{"type":"object","properties":{"distance":{"type":"integer"}},"required":["distance"]}`,
+		results: map[string]string{`distance_between {"origin":"Paris","destination":"London"}`: `344 km`},
+		calls:   []string{`distance_between {"origin":"Paris","destination":"London"}`},
+		answer:  `{"distance":344}`,
+	},
+	{
+		name: "flights", families: "trips", ask: `Search direct flights to Rome from Oslo on 2026-07-01`,
+		results: map[string]string{`search_flights {"origin":"Oslo","destination":"Rome","date":"2026-07-01","direct":true}`: `none`},
+		calls:   []string{`search_flights {"origin":"Oslo","destination":"Rome","date":"2026-07-01","direct":true}`},
+		answer:  `none`,
+	},
+	{
+		name: "capital", families: "forecast clock", ask: `What is the capital of France?`, refusal: "no tool fits",
+	},
+	{
+		name: "identity", families: "filesystem everything", ask: `Who are you and what can you do?`, refusal: "no tool fits",
+	},
+}
