@@ -412,6 +412,7 @@ func (p *planner) answer(goals []*outcome) (string, error) {
 	for _, o := range slices.Backward(p.order) {
 		if !slices.Contains(goals, o) {
 			facts = append(facts, o.facts()...)
+			a.steps = append(a.steps, o)
 		}
 	}
 	v, err := a.fill(schema, "", goals, facts, 0)

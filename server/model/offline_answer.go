@@ -319,7 +319,31 @@ func extract(o *outcome, p *param) (value, bool) {
 // An answerer fills the schema of an answer from facts.
 type answerer struct {
 	root  value
-	texts []string // the results asked for, as text
+	texts []string   // the results asked for, as text
+	steps []*outcome // the calls that led to them
+}
+
+// about returns the facts of one goal and of the calls that led to it.
+func (a *answerer) about(goal *outcome) []fact {
+	out := goal.facts()
+	var others []fact
+	led := false
+	for _, s := range a.steps {
+		facts := s.facts()
+		gave := slices.ContainsFunc(goal.step.vals, func(v value) bool {
+			return v.kind != 0 && slices.ContainsFunc(facts, func(f fact) bool { return f.rank != 2 && strings.Contains(f.val.text, v.text) })
+		})
+		if gave {
+			led = true
+			out = append(out, facts...)
+		} else {
+			others = append(others, facts...)
+		}
+	}
+	if led {
+		return out
+	}
+	return append(out, others...)
 }
 
 // A missingError says which field of an answer nothing is known for.
@@ -479,7 +503,7 @@ func (a *answerer) fillList(schema value, name string, goals []*outcome, facts [
 			continue
 		}
 		if objects {
-			v, err := a.fill(item, name, []*outcome{o}, append(o.facts(), facts...), depth+1)
+			v, err := a.fill(item, name, []*outcome{o}, a.about(o), depth+1)
 			if err != nil {
 				return value{}, err
 			}

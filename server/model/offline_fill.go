@@ -15,6 +15,7 @@ type offlineTool struct {
 	barred bool
 	words  []string // of the name, as stems; the last is what it is about
 	desc   []string // of the description
+	gives  []string // those of the description that say what it returns
 	old    bool     // it says that another should be used
 	params []param
 }
@@ -33,10 +34,18 @@ type param struct {
 func newTool(f mistral.Function) *offlineTool {
 	t := &offlineTool{name: f.Name, words: aboutLast(nameWords(f.Name)), desc: contentStems(f.Description)}
 	t.old = strings.Contains(strings.ToLower(f.Description), "deprecated")
+	for _, m := range gives.FindAllStringSubmatch(f.Description, -1) {
+		t.gives = append(t.gives, contentStems(m[1])...)
+	}
 	schema, _ := parseValue(f.Parameters)
 	t.addParams(schema, schema, nil, true, f.Description)
 	return t
 }
+
+// gives finds what a description says is returned, as in "Get the X of a Y" or
+// "... and returns its X".
+var gives = regexp.MustCompile(`(?i)(?:^(?:function to |tool to )?(?:gets?|finds?|returns?|fetch(?:es)?|retrieves?|looks? up|gives?)|\breturns?(?:ing)?|\bgives?)\s+` +
+	`(.+?)(?:\s(?:of|for|by|in|from|to|with|on|as|where|that|which|when)\s|[.,;:\n]|$)`)
 
 // aboutLast returns the stems of the words of a name with what it is about
 // last: in get_name_by_id that is the name.
@@ -215,41 +224,65 @@ func (f *filled) take(x pair, p *param, piece *piece) {
 	f.vals[x.param] = append(f.vals[x.param], v)
 	f.pieces[x.param] = piece
 	f.tied[x.param] = x.tied
-	f.count++
-	for i := piece.from; i < piece.to; i++ {
-		f.used[i] = true
+	f.use(piece)
+}
+
+// spread gives all of a list, as in "of A, B and C", to the parameter that took
+// one of it. What a list that was shared out among parameters has more is left
+// over.
+func (c *clause) spread(t *offlineTool, f *filled, all []piece, holder map[int]int) {
+	for j := range c.pieces {
+		list := c.list(j)
+		taker, shared := -1, false
+		for _, k := range list {
+			if i, ok := holder[k]; ok {
+				shared = shared || taker >= 0 && taker != i
+				taker = i
+			}
+		}
+		if taker < 0 || len(list) < 2 {
+			continue
+		}
+		var vals []value
+		for _, k := range list {
+			x := &all[k]
+			v, ok := convert(t.params[taker].schema, x.text)
+			if _, held := holder[k]; !held && (!ok || slices.Contains(f.used[x.from:x.to], true)) {
+				continue
+			} else if !held && shared {
+				f.leftover = x.text
+				return
+			} else if !held {
+				f.use(x)
+			}
+			vals = append(vals, v)
+		}
+		if !shared {
+			f.vals[taker] = vals
+		}
 	}
 }
 
-// spread gives the rest of a list, as in "of A, B and C", to the parameter that
-// took its head. It is left over if the list was shared out among parameters.
-func (c *clause) spread(t *offlineTool, f *filled, all []piece, holder map[int]int) {
-	for j := range all {
-		p := &all[j]
-		if p.prev < 0 || slices.Contains(f.used[p.from:p.to], true) || p.kind == kindEnum {
-			continue
+// list returns the pieces of the list that begins with piece j, none if it is
+// not the first.
+func (c *clause) list(j int) []int {
+	if c.pieces[j].prev >= 0 {
+		return nil
+	}
+	list := []int{j}
+	for k := j + 1; k < len(c.pieces); k++ {
+		x := &c.pieces[k]
+		if slices.Contains(list, x.prev) && x.from >= c.from && x.to <= c.to {
+			list = append(list, k)
 		}
-		head, ok := holder[p.prev]
-		if !ok {
-			continue
-		}
-		shared := p.prev
-		for all[shared].prev >= 0 {
-			shared = all[shared].prev
-			if h, ok := holder[shared]; ok && h != head {
-				f.leftover = p.text
-			}
-		}
-		v, ok := convert(t.params[head].schema, p.text)
-		if f.leftover != "" || !ok {
-			continue
-		}
-		holder[j] = head
-		f.vals[head] = append(f.vals[head], v)
-		f.count++
-		for i := p.from; i < p.to; i++ {
-			f.used[i] = true
-		}
+	}
+	return list
+}
+
+func (f *filled) use(x *piece) {
+	f.count++
+	for i := x.from; i < x.to; i++ {
+		f.used[i] = true
 	}
 }
 
@@ -271,7 +304,7 @@ func (c *clause) suits(t *offlineTool, p *param, x *piece) (float64, bool) {
 	}
 	before, after := 0.0, 0.0
 	seen := func(tok *token, tie *float64) bool {
-		if tok.kind != kindWord || tok.capital() && p.want != kindName {
+		if tok.kind != kindWord || tok.capital() && !tok.initial {
 			return false
 		}
 		if slices.Contains(p.words, tok.stem) && len(tok.stem) > 1 && prepositions[tok.low] == nil {
@@ -379,7 +412,9 @@ func (c *clause) fillRest(t *offlineTool, f *filled) {
 			continue
 		}
 		from, to := c.rest(t, p, f)
-		if !slices.ContainsFunc(c.tokens[from:to], func(tok token) bool { return !stop[tok.low] }) {
+		says := func(tok token) bool { return !stop[tok.low] }
+		names := func(tok token) bool { return slices.Contains(t.words, tok.stem) }
+		if from == to || !slices.ContainsFunc(c.tokens[from:to], says) && !slices.ContainsFunc(c.tokens[c.from:from], names) {
 			continue
 		}
 		text := c.text[c.tokens[from].start:c.tokens[to-1].end]

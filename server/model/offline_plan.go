@@ -302,11 +302,8 @@ func produces(t *offlineTool, q *param) float64 {
 		}
 		if near >= .6 {
 			score += 3 * near
-		} else if slices.Contains(t.desc, w) && !bland[w] {
-			score += .8
-			if k, ok := wants[w]; ok && k == q.want && k != kindFree && k != kindCode {
-				score++
-			}
+		} else if slices.Contains(t.gives, w) && !bland[w] {
+			score += 1.6
 		}
 	}
 	if q.want == kindFree {
