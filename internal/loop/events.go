@@ -61,6 +61,11 @@ type ModelFailed struct {
 	// nothing can be known about what came back.
 	Uncertain bool
 
+	// Answered says, of an uncertain failure, that the API itself reported it.
+	// The request is not lost, so it is not sent again before somebody resumes
+	// the run; but what it left in the conversation is not known.
+	Answered bool
+
 	// ConversationID is set if a stream named the conversation before it broke.
 	ConversationID string
 }

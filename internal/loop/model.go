@@ -58,7 +58,7 @@ func modelFailed(s State, e *ModelFailed) (State, []Command) {
 	switch {
 	case s.Cancelled:
 		return stop(s, Cancelled)
-	case !uncertain:
+	case !uncertain || e.Answered:
 		return fail(s, e.Message) // what is owed stays owed
 	case s.ConversationID == "":
 		return fail(s, e.Message+"; a conversation may have been started, but its id is not known; it was not started a second time")

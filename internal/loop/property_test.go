@@ -236,7 +236,7 @@ func fuzzEvent(kind, seed byte, s loop.State) loop.Event {
 	case 5:
 		return &loop.ModelReplied{ConversationID: pick(rng, "", "c"), Outputs: outputs}
 	case 6:
-		return &loop.ModelFailed{Message: "m", Uncertain: flag, ConversationID: pick(rng, "", "c")}
+		return &loop.ModelFailed{Message: "m", Uncertain: flag, Answered: rng.IntN(2) == 0, ConversationID: pick(rng, "", "c")}
 	case 7:
 		return &loop.HistoryRead{Entries: outputs, Missing: flag}
 	case 8:

@@ -166,6 +166,8 @@ func (p *parser) event(text string) (loop.Event, error) {
 		return &loop.ModelFailed{Message: word(1)}, nil
 	case "lost":
 		return &loop.ModelFailed{Message: word(1), Uncertain: true, ConversationID: word(2)}, nil
+	case "broken":
+		return &loop.ModelFailed{Message: word(1), Uncertain: true, Answered: true, ConversationID: word(2)}, nil
 	case "history":
 		return &loop.HistoryRead{Entries: entries}, nil
 	case "missing":

@@ -219,7 +219,7 @@ func (w *world) reply(c *loop.CallModel) loop.Event {
 		fate = w.rng.IntN(10)
 	}
 	outputs := w.outputs()
-	lost := &loop.ModelFailed{Message: "timeout", Uncertain: true}
+	lost := &loop.ModelFailed{Message: "timeout", Uncertain: true, Answered: w.rng != nil && w.rng.IntN(4) == 0}
 	start := c.ConversationID == "" && !w.local
 	switch {
 	case fate < 5 || w.local && fate < 7:
