@@ -23,6 +23,9 @@ func (d *driver) prepareAgent(a loop.Agent) (loop.Event, error) {
 		return prepareFailed(d.ctx.Err())
 	}
 	r := d.runner
+	if a.Own {
+		return &loop.AgentPrepared{Agent: a}, nil // by the run that is resumed
+	}
 	if len(d.defined) == 0 && r.Output == nil && r.Instructions == "" && r.CompletionArgs == nil {
 		return &loop.AgentPrepared{Agent: a}, nil
 	}
@@ -87,7 +90,7 @@ func (d *driver) ownVersion(a loop.Agent, base *mistral.Agent) (loop.Event, erro
 	}
 	if made != nil {
 		d.runner.agents.store(key, made)
-		a.Version = &mistral.AgentVersion{Number: made.Version}
+		a.Version, a.Own = &mistral.AgentVersion{Number: made.Version}, true
 		return &loop.AgentPrepared{Agent: a}, nil
 	}
 	update.VersionMessage = message
@@ -98,7 +101,7 @@ func (d *driver) ownVersion(a loop.Agent, base *mistral.Agent) (loop.Event, erro
 		return prepareFailed(fmt.Errorf("agent %s: its version %d was made for this run and is now the current one; switch back to version %d: %w", a.ID, made.Version, base.Version, err))
 	}
 	d.runner.agents.store(key, made)
-	a.Version = &mistral.AgentVersion{Number: made.Version}
+	a.Version, a.Own = &mistral.AgentVersion{Number: made.Version}, true
 	a.Made = mistral.NewTimestamp(time.Now())
 	return &loop.AgentPrepared{Agent: a}, nil
 }

@@ -136,6 +136,35 @@ func TestAgentOwnVersion(t *testing.T) {
 	}
 }
 
+func TestAgentOwnVersionIsMadeOnceThoughTheRunIsResumed(t *testing.T) {
+	a, client := newAPI(t, "["+message("Hi.")+"]")
+	a.agent = theAgent
+	v := &versions{api: a, made: []mistral.Agent{}}
+	down := true
+	client.MaxRetries = -1
+	client.HTTPClient = &http.Client{Transport: handlerTransport{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if down && r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		v.ServeHTTP(w, r)
+	})}}
+	runner := &tramontane.Runner{Client: client, AgentID: "ag_1", OwnVersion: true, Instructions: "Be brief."}
+	result, err := runner.Run(t.Context(), tramontane.UserText("Hi"), nil)
+	if err == nil {
+		t.Fatal("the run went through though the API was down")
+	}
+	down = false
+	// Another program knows nothing but the State.
+	runner = &tramontane.Runner{Client: client, AgentID: "ag_1", OwnVersion: true, Instructions: "Be brief."}
+	if _, err := runner.Run(t.Context(), nil, &tramontane.RunOptions{Resume: result.State}); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.made) != 1 {
+		t.Errorf("%d versions were made, want 1", len(v.made))
+	}
+}
+
 // handlerTransport answers requests by a handler, without a network.
 type handlerTransport struct{ handler http.Handler }
 

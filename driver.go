@@ -103,9 +103,7 @@ func (d *driver) next(cancelled bool) (loop.Event, bool) {
 
 func (d *driver) step(event loop.Event) {
 	if reply, ok := event.(*loop.ModelReplied); ok {
-		d.cause = nil
-		d.entries = append(d.entries, reply.Outputs...)
-		d.text = lastText(reply.Outputs)
+		d.show(reply.Outputs)
 	}
 	before := d.state
 	var commands []loop.Command
@@ -120,6 +118,8 @@ func (d *driver) step(event loop.Event) {
 			d.fly(func() (loop.Event, error) { return d.prepareAgent(c.Agent) })
 		case *loop.ReadHistory:
 			d.inline = append(d.inline, d.readHistory(c))
+		case *loop.ShowReply:
+			d.show(c.Outputs)
 		case *loop.CallModel:
 			d.inline = append(d.inline, d.callModel(c))
 		case *loop.CallTool:
@@ -129,6 +129,13 @@ func (d *driver) step(event loop.Event) {
 		}
 	}
 	d.ask(asks)
+}
+
+// show takes the entries of a reply into the result.
+func (d *driver) show(outputs mistral.Entries) {
+	d.cause = nil
+	d.entries = append(d.entries, outputs...)
+	d.text = lastText(outputs)
 }
 
 // fly starts a goroutine that ends with the arrival of its event.
@@ -191,7 +198,7 @@ func (d *driver) finish() (*Result, error) {
 		r.Output = output
 		return r, err
 	case loop.MaxTurns:
-		return r, fmt.Errorf("%w: the model replied %d times and still calls tools", ErrMaxTurns, d.state.Turn)
+		return r, fmt.Errorf("%w: the model has replied %d times", ErrMaxTurns, d.state.Turn)
 	case loop.Pending:
 		return r, fmt.Errorf("%w: %d", ErrPending, len(r.Pending))
 	case loop.Cancelled:

@@ -49,11 +49,14 @@ func (d *driver) reply(resp *mistral.ConversationResponse, err error) loop.Event
 
 func (d *driver) modelFailed(err error, conversation string) loop.Event {
 	d.cause = err
-	uncertain := mistral.Uncertain(err)
-	if uncertain {
-		d.runner.logger().Warn("a request was lost: whether it was carried out is not known", "error", err)
+	e := new(mistral.Error)
+	failed := &loop.ModelFailed{Message: err.Error(), ConversationID: conversation}
+	failed.Answered = errors.As(err, &e) && e.StatusCode >= http.StatusInternalServerError
+	failed.Uncertain = failed.Answered || mistral.Uncertain(err)
+	if failed.Uncertain {
+		d.runner.logger().Warn("whether a request was carried out is not known", "error", err)
 	}
-	return &loop.ModelFailed{Message: err.Error(), Uncertain: uncertain, ConversationID: conversation}
+	return failed
 }
 
 // follow passes the events of a reply on and puts its entries together.
@@ -86,6 +89,7 @@ func (d *driver) replyBroke(e *mistral.ResponseError, conversation string) loop.
 	return &loop.ModelFailed{
 		Message:        fmt.Sprintf("the API broke the reply off: %s (code %d)", e.Message, e.Code),
 		Uncertain:      true,
+		Answered:       true,
 		ConversationID: conversation,
 	}
 }

@@ -99,7 +99,7 @@ func TestContinueConversation(t *testing.T) {
 	if len(a.got) != 2 || !strings.HasPrefix(a.got[1], "POST /v1/conversations/conv_1 ") {
 		t.Fatalf("requests = %q, want the history and one append", a.got)
 	}
-	for _, want := range []string{"outcome is not known", "B's town", `"content":"Hi"`} {
+	for _, want := range []string{"outcome of the call is not known", "B's town", `"content":"Hi"`} {
 		if !strings.Contains(a.got[1], want) {
 			t.Errorf("append lacks %q: %s", want, a.got[1])
 		}

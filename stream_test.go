@@ -120,13 +120,43 @@ func TestStreamBreak(t *testing.T) {
 	}
 }
 
+// TestStreamReplyIsFound loses a reply that was carried out: the history has it,
+// and the run goes on from there.
+func TestStreamReplyIsFound(t *testing.T) {
+	a, client := newAPI(t, sse(started, `{"type":"message.output.delta","output_index":0,"id":"m","content":"{"}`))
+	a.history = `[{"type":"message.input","id":"i","role":"user","content":"Where?"},` + message(`{"user":"John","town":"x"}`) + "]"
+	runner := &tramontane.Runner{Client: client, Model: "m", Output: tramontane.OutputOf[answer]()}
+	var result *tramontane.Result
+	for event, err := range runner.Stream(t.Context(), tramontane.UserText("Where?"), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := event.(*tramontane.DoneEvent); ok {
+			result = e.Result
+		}
+	}
+	if got, err := tramontane.Decode[answer](result); err != nil || got.Town != "x" || len(result.Entries) != 1 {
+		t.Errorf("Decode = %+v, %v with %d entries, want the reply of the history", got, err, len(result.Entries))
+	}
+	if len(a.got) != 2 {
+		t.Errorf("requests = %q, want the start and the history", a.got)
+	}
+}
+
 func TestStreamReplyBreaksOff(t *testing.T) {
-	for name, events := range map[string][]string{
-		"error event": {started, `{"type":"conversation.response.error","message":"model down","code":3000}`},
-		"cut":         {started, `{"type":"function.call.delta","output_index":0,"id":"f","name":"locate","tool_call_id":"a","arguments":"{\"na"}`},
+	failed := sse(started, `{"type":"conversation.response.error","message":"model down","code":503}`)
+	cut := sse(started, `{"type":"function.call.delta","output_index":0,"id":"f","name":"locate","tool_call_id":"a","arguments":"{\"na"}`)
+	const start, history = "POST /v1/conversations ", "GET /v1/conversations/conv_1/history"
+	for name, row := range map[string]struct {
+		reply string
+		want  []string // requests
+	}{
+		"the API says that it failed": {failed, []string{start}},
+		// The history is read before anything is sent again, and that only once.
+		"the stream is cut": {cut, []string{start, history, start, history}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, client := newAPI(t, sse(events...), sse(events...))
+			a, client := newAPI(t, row.reply, row.reply)
 			runner := &tramontane.Runner{Client: client, Model: "m"}
 			var last error
 			for _, err := range runner.Stream(t.Context(), tramontane.UserText("Where?"), nil) {
@@ -135,10 +165,13 @@ func TestStreamReplyBreaksOff(t *testing.T) {
 			if last == nil {
 				t.Error("the run ended without an error")
 			}
-			t.Log(last)
-			// The history is read before anything is sent again.
-			if want := "GET /v1/conversations/conv_1/history"; len(a.got) < 2 || a.got[1] != want {
-				t.Errorf("requests = %q, want %s after the first", a.got, want)
+			if len(a.got) != len(row.want) {
+				t.Fatalf("requests = %q, want %q", a.got, row.want)
+			}
+			for i, want := range row.want {
+				if !strings.HasPrefix(a.got[i], want) {
+					t.Errorf("request %d = %s, want %s", i, a.got[i], want)
+				}
 			}
 		})
 	}

@@ -103,6 +103,10 @@ type Agent struct {
 	// Version is the version to start with. If nil, the agent's current one.
 	Version *mistral.AgentVersion `json:"version,omitzero"`
 
+	// Own says that the version is one made for what the run adds, by this run
+	// or by one before it: there is nothing left to prepare.
+	Own bool `json:"own,omitzero"`
+
 	// Made says that the run wrote this version, and when. If empty, it wrote
 	// nothing.
 	Made mistral.Timestamp `json:"made,omitzero"`
