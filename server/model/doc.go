@@ -5,6 +5,9 @@
 // in how they send calls of tools; Chat evens that out, so that its caller sees
 // one way of calling tools.
 //
+// [Offline] plans by rules which tools to call. It is no language model, and
+// answers nothing that no tool can tell.
+//
 // [Scripted] answers from a file of replies, for tests.
 //
 // Every model has two methods, Complete for a whole answer and Stream for the
