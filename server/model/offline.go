@@ -208,7 +208,11 @@ func newPlanner(req *mistral.ChatRequest, mayCall func(string) bool) *planner {
 	text := p.readMessages()
 	tokens := tokenize(text)
 	p.whole = &clause{text: text, tokens: tokens, to: len(tokens)}
-	p.whole.pieces = valuesIn(text, tokens, func(s string) bool { return p.rare[s] > 0 })
+	p.whole.pieces = valuesIn(text, tokens, func(s string) bool { return p.rare[s] > 0 }, func(s string) bool {
+		return slices.ContainsFunc(p.tools, func(t *offlineTool) bool {
+			return slices.Contains(t.words, s) || slices.ContainsFunc(t.params, func(q param) bool { return slices.Contains(q.words, s) })
+		})
+	})
 	return p
 }
 

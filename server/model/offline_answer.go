@@ -282,6 +282,7 @@ func extract(o *outcome, p *param) (value, bool) {
 		}
 	}
 	best, bestScore := value{}, 0.0
+	never := func(string) bool { return false }
 	named, after := -1, -1
 	for i := range tokens {
 		tok := &tokens[i]
@@ -292,7 +293,7 @@ func extract(o *outcome, p *param) (value, bool) {
 			after = i
 		}
 	}
-	for _, x := range valuesIn(o.text, tokens, func(string) bool { return false }) {
+	for _, x := range valuesIn(o.text, tokens, never, never) {
 		score := fits[p.want][x.kind] + 1
 		if fits[p.want][x.kind] <= 0 || x.kind == kindPhrase || given(x.text) && p.want != kindNumber {
 			continue

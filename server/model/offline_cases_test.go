@@ -339,7 +339,7 @@ var offlineCases = []offlineCase{
 		answer:  "wie geht's?",
 	},
 	{
-		name: "translate a file", families: "translate filesystem", readOnly: false, ask: `Translate the contents of notes.txt into French`,
+		name: "translate a file", families: "translate filesystem", ask: `Translate the contents of notes.txt into French`,
 		results: map[string]string{`read_text_file {"path":"notes.txt"}`: "Buy some milk on Monday.", `translate {"text":"Buy some milk on Monday.","target_language":"French"}`: `Achète du lait lundi.`},
 		calls:   []string{`read_text_file {"path":"notes.txt"}`, `translate {"text":"Buy some milk on Monday.","target_language":"French"}`},
 		answer:  "Achète du lait lundi.",
@@ -447,5 +447,62 @@ var offlineCases = []offlineCase{
 	},
 	{
 		name: "identity", families: "filesystem everything", ask: `Who are you and what can you do?`, refusal: "no tool fits",
+	},
+	{
+		name: "tool by its name", families: "everything", ask: `Use get-sum to add 3 and 4`,
+		results: map[string]string{`get-sum {"a":3,"b":4}`: "done"},
+		calls:   []string{`get-sum {"a":3,"b":4}`},
+		answer:  "done",
+	},
+	{
+		name: "named numbers", families: "everything", ask: `Run a long running operation with duration 1 and steps 2`,
+		results: map[string]string{`trigger-long-running-operation {"duration":1,"steps":2}`: "done"},
+		calls:   []string{`trigger-long-running-operation {"duration":1,"steps":2}`},
+		answer:  "done",
+	},
+	{
+		name: "switch", families: "everything", ask: `Show an annotated error message with an image`,
+		results: map[string]string{`get-annotated-message {"messageType":"error","includeImage":true}`: "done"},
+		calls:   []string{`get-annotated-message {"messageType":"error","includeImage":true}`},
+		answer:  "done",
+	},
+	{
+		name: "quoted path", families: "filesystem everything", readOnly: true, ask: `Show me the first 10 lines of "/tmp/my file.txt"`,
+		results: map[string]string{`read_text_file {"path":"/tmp/my file.txt","head":10}`: "done"},
+		calls:   []string{`read_text_file {"path":"/tmp/my file.txt","head":10}`},
+		answer:  "done",
+	},
+	{
+		name: "two goals with values", families: "filesystem", readOnly: true, ask: `Read notes.txt and list the files in /tmp/x`,
+		results: map[string]string{`read_text_file {"path":"notes.txt"}`: "done", `list_directory {"path":"/tmp/x"}`: "done"},
+		calls:   []string{`read_text_file {"path":"notes.txt"} + list_directory {"path":"/tmp/x"}`},
+		answer:  "done\ndone",
+	},
+	{
+		name: "glob", families: "filesystem", readOnly: true, ask: `Find files matching *.txt in /tmp/x`,
+		results: map[string]string{`search_files {"path":"/tmp/x","pattern":"*.txt"}`: "done"},
+		calls:   []string{`search_files {"path":"/tmp/x","pattern":"*.txt"}`},
+		answer:  "done",
+	},
+	{
+		name: "only enums", families: "units", ask: `How many fahrenheit are 20 celsius?`,
+		results: map[string]string{`convert_units {"value":20,"from_unit":"celsius","to_unit":"fahrenheit"}`: "done"},
+		calls:   []string{`convert_units {"value":20,"from_unit":"celsius","to_unit":"fahrenheit"}`},
+		answer:  "done",
+	},
+	{
+		name: "verb of a parameter", families: "tickets", ask: `Which tickets are assigned to Maria?`,
+		results: map[string]string{`list_tickets {"assignee":"Maria"}`: "done"},
+		calls:   []string{`list_tickets {"assignee":"Maria"}`},
+		answer:  "done",
+	},
+	{
+		name: "two families", families: "forecast clock", ask: `What's the weather in Paris and what time is it in Tokyo?`,
+		results: map[string]string{`get_weather {"location":"Paris"}`: "done", `get_current_time {"timezone":"Tokyo"}`: "done"},
+		calls:   []string{`get_weather {"location":"Paris"} + get_current_time {"timezone":"Tokyo"}`},
+		answer:  "done\ndone",
+	},
+	{
+		name: "change without a tool for it", families: "tickets", readOnly: true, ask: `Close ticket 5`, refusal: "no tool fits",
 	},
 }

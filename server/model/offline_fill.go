@@ -51,6 +51,9 @@ var gives = regexp.MustCompile(`(?i)(?:^(?:function to |tool to )?(?:gets?|finds
 // last: in get_name_by_id that is the name.
 func aboutLast(words []string) []string {
 	var out, rest []string
+	if !slices.ContainsFunc(words, func(w string) bool { return !stop[w] }) {
+		return stemsOf(words)
+	}
 	for i, w := range words {
 		if _, prep := prepositions[w]; prep && len(out) > 0 {
 			rest = words[i:]
@@ -293,8 +296,9 @@ func (c *clause) suits(t *offlineTool, p *param, x *piece) (float64, bool) {
 	if !ok {
 		return 0, false
 	}
-	if x.kind != kindQuoted && x.kind != kindEnum && slices.Contains(t.words, c.tokens[x.from].stem) && x.to == x.from+1 {
-		return 0, false
+	first := c.tokens[x.from].stem
+	if x.kind != kindQuoted && x.kind != kindEnum && x.to == x.from+1 && (slices.Contains(t.words, first) || slices.Contains(p.words, first)) {
+		return 0, false // a name, not a value
 	}
 	if x.weak {
 		score -= .5
@@ -307,27 +311,29 @@ func (c *clause) suits(t *offlineTool, p *param, x *piece) (float64, bool) {
 		if tok.kind != kindWord || tok.capital() && !tok.initial {
 			return false
 		}
-		if slices.Contains(p.words, tok.stem) && len(tok.stem) > 1 && prepositions[tok.low] == nil {
+		if nearest(tok.stem, p.words) >= .7 && len(tok.stem) > 1 && prepositions[tok.low] == nil {
 			*tie = 3
 		} else if slices.Contains(p.desc, tok.stem) && !stop[tok.low] && (x.kind == kindNumber || !slices.Contains(t.words, tok.stem)) {
 			*tie = max(*tie, 1.5)
 		}
 		return true
 	}
-	steps := 0
+	steps, of := 0, false
 	for j := x.from - 1; j >= 0 && steps < 2; j-- {
 		tok := &c.tokens[j]
 		if !seen(tok, &before) || before > 0 {
 			break
 		}
+		of = of || tok.low == "of"
 		if !stop[tok.low] {
 			steps++
 		}
 	}
-	tied := before >= 3
+	// In "the q of X", X need not be q: it may be what has it.
+	tied := before >= 3 && !of
 	if x.kind == kindNumber || x.kind == kindQuoted || tied {
 		for j := x.to; j < len(c.tokens) && j < x.to+2; j++ {
-			if !seen(&c.tokens[j], &after) {
+			if !isSpace(c.text[c.tokens[j-1].end:c.tokens[j].start]) || c.tokens[j].low == "and" || !seen(&c.tokens[j], &after) {
 				break
 			}
 		}
@@ -412,9 +418,11 @@ func (c *clause) fillRest(t *offlineTool, f *filled) {
 			continue
 		}
 		from, to := c.rest(t, p, f)
-		says := func(tok token) bool { return !stop[tok.low] }
-		names := func(tok token) bool { return slices.Contains(t.words, tok.stem) }
-		if from == to || !slices.ContainsFunc(c.tokens[from:to], says) && !slices.ContainsFunc(c.tokens[c.from:from], names) {
+		names := func(tok token) bool {
+			return wants[tok.stem] == kindFree && tok.content() || slices.Contains(p.words, tok.stem) ||
+				slices.ContainsFunc(t.words, func(w string) bool { return w == tok.stem || sameGroup(verbs, w, tok.stem) })
+		}
+		if from == to || !slices.ContainsFunc(c.tokens[c.from:from], names) {
 			continue
 		}
 		text := c.text[c.tokens[from].start:c.tokens[to-1].end]
@@ -426,13 +434,17 @@ func (c *clause) fillRest(t *offlineTool, f *filled) {
 	}
 }
 
+// switches are words in the names of switches that need not be said.
+var switches = stems("include with show enable use only is has allow")
+
 // fillSwitch sets a switch that the clause names, and one that is required and
 // not named to false.
 func (c *clause) fillSwitch(p *param) (value, bool) {
 	named := 0
+	words := slices.DeleteFunc(slices.Clone(p.words), func(w string) bool { return switches[w] })
 	on := value{kind: 't', text: "true"}
 	for i := c.from; i < c.to; i++ {
-		if !slices.Contains(p.words, c.tokens[i].stem) {
+		if !slices.Contains(words, c.tokens[i].stem) {
 			continue
 		}
 		named++
@@ -443,7 +455,7 @@ func (c *clause) fillSwitch(p *param) (value, bool) {
 			on.text = "false"
 		}
 	}
-	if named > 0 && named >= len(p.words) {
+	if named > 0 && named >= len(words) {
 		return on, true
 	}
 	on.text = "false"
@@ -455,14 +467,16 @@ var colon = regexp.MustCompile(`:\s`)
 // rest returns the longest run of tokens that no parameter has used, without
 // the words before it that only name the tool or the parameter.
 func (c *clause) rest(t *offlineTool, p *param, f *filled) (from, to int) {
-	at, named := c.from, false
+	at, named, led := c.from, false, false // led: a preposition came after what names the tool
 	for ; at < c.to; at++ {
 		tok := &c.tokens[at]
 		_, small := prepositions[tok.low]
-		small = small || articles[tok.low] || tok.low == "me" || tok.low == "us" || f.used[at]
+		led = led || small && named
+		small = small || articles[tok.low] || tok.low == "me" || tok.low == "us" || tok.low == "back" || f.used[at]
 		naming := tok.kind == kindWord && (inGroups(verbs, tok.stem) || slices.Contains(t.words, tok.stem) ||
 			slices.Contains(p.words, tok.stem) || wants[tok.stem] == kindFree)
 		named = named || naming
+		naming = naming && !led
 		if !small && !naming && (named || !stop[tok.low]) {
 			break
 		}

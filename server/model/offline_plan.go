@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -124,20 +125,22 @@ func (p *planner) best(c *clause) *offlineTool {
 	}
 	// A tool that gives what another one needs is a step on the way, if both are
 	// asked for by words of their own.
-	for range p.tools {
-		for _, t := range p.tools {
-			if _, ok := scores[t]; ok && best != nil && t != best && p.feeds(best, t) && !p.feeds(t, best) && p.ownWord(t, best, c) {
-				best = t
-				break
-			}
+	for range scores {
+		i := slices.IndexFunc(p.tools, func(t *offlineTool) bool {
+			_, fits := scores[t]
+			return fits && t != best && feeds(best, t) && !feeds(t, best) && ownWord(t, best, c)
+		})
+		if i < 0 {
+			break
 		}
+		best = p.tools[i]
 	}
 	return best
 }
 
 // ownWord says whether the clause has a word for the name of t that other has
 // not.
-func (p *planner) ownWord(t, other *offlineTool, c *clause) bool {
+func ownWord(t, other *offlineTool, c *clause) bool {
 	for i := c.from; i < c.to; i++ {
 		tok := &c.tokens[i]
 		if tok.content() && !inGroups(verbs, tok.stem) && nearest(tok.stem, t.words) == 1 && nearest(tok.stem, other.words) == 0 {
@@ -148,7 +151,7 @@ func (p *planner) ownWord(t, other *offlineTool, c *clause) bool {
 }
 
 // feeds says whether a gives what b requires.
-func (p *planner) feeds(a, b *offlineTool) bool {
+func feeds(a, b *offlineTool) bool {
 	return slices.ContainsFunc(b.params, func(q param) bool { return q.required && produces(a, &q) > 0 })
 }
 
@@ -167,9 +170,13 @@ func (p *planner) match(t *offlineTool, c *clause) (float64, bool) {
 	names, sure, described, verb, unexplained := 0, false, 0, false, 0
 	matched := map[string]bool{}
 	lead := ""
+	called := len(nameWords(t.name)) > 1 && strings.Contains(strings.ToLower(c.text), strings.ToLower(t.name))
+	if called {
+		score, sure = 6, true
+	}
 	for i := c.from; i < c.to; i++ {
 		tok := &c.tokens[i]
-		if !tok.content() {
+		if !tok.content() && !(tok.kind == kindWord && slices.Contains(t.words, tok.stem)) {
 			continue
 		}
 		if lead == "" {
@@ -189,6 +196,9 @@ func (p *planner) match(t *offlineTool, c *clause) (float64, bool) {
 		}
 		switch {
 		case used && inName < 1:
+			if slices.ContainsFunc(f.pieces, func(x *piece) bool { return x != nil && x.kind == kindEnum && x.from <= i && i < x.to }) {
+				names++
+			}
 		case inName > 0:
 			matched[tok.stem] = true
 			score += 3 * inName * p.weight(tok.stem, t.words)
@@ -220,6 +230,10 @@ func (p *planner) match(t *offlineTool, c *clause) (float64, bool) {
 	for i := range t.words {
 		w := t.words[i]
 		known := slices.ContainsFunc(c.tokens[c.from:c.to], func(tok token) bool { return akin(tok.stem, w) > 0 })
+		if verb := inGroups(verbs, w); verb && !known && !sameGroup(verbs, w, "read") && !sameGroup(verbs, w, "list") &&
+			!slices.ContainsFunc(c.tokens[c.from:c.to], func(tok token) bool { return sameGroup(verbs, tok.stem, w) }) {
+			score -= .7
+		}
 		if !known && !inGroups(verbs, w) && !slices.Contains(c.implied(), w) {
 			score -= .4 * p.rare[w]
 		}
@@ -236,7 +250,7 @@ func (p *planner) match(t *offlineTool, c *clause) (float64, bool) {
 	fits := sure || names > 0 && unexplained == 0 || verb && unexplained == 0 ||
 		described >= 2 && described >= 3*unexplained ||
 		described >= 1 && unexplained == 0 && f.count > 0 && len(f.missing) == 0
-	return score, fits && c.mayChange(t, lead) && f.leftover == ""
+	return score, fits && (called || c.mayChange(t, lead)) && f.leftover == ""
 }
 
 func (p *planner) weight(w string, words []string) float64 {
@@ -266,6 +280,8 @@ func (c *clause) mayChange(t *offlineTool, lead string) bool {
 	return true
 }
 
+var fileName = regexp.MustCompile(`^[^*?]*\w\.[a-z]\w{0,4}$`)
+
 // implied returns the words that the values of the clause stand for: who names
 // a path means a file or a directory.
 func (c *clause) implied() []string {
@@ -274,8 +290,11 @@ func (c *clause) implied() []string {
 		if x.from < c.from || x.to > c.to {
 			continue
 		}
+		if x.kind == kindURL {
+			out = append(out, stem("page"), stem("url"))
+		}
 		base := x.text[strings.LastIndexAny(x.text, `/\`)+1:]
-		if x.kind == kindDotted && !strings.ContainsAny(base, "0123456789") || x.kind == kindPath && base != "" {
+		if x.kind == kindQuoted && fileName.MatchString(x.text) || x.kind == kindDotted && !strings.ContainsAny(base, "0123456789") || x.kind == kindPath && base != "" {
 			out = append(out, stem("file"))
 		}
 		if x.kind == kindPath && !strings.Contains(base, ".") {
@@ -345,7 +364,7 @@ func (p *planner) resolve(t *offlineTool, c *clause, busy []bool, stack []*offli
 			f.vals[i] = vals
 		case derived && p.trouble != nil:
 			return nil, nil, p.refuse(p.trouble.String())
-		case missing:
+		case missing && len(stack) == 1: // a mere step is not made of memories
 			f.vals[i] = p.remembered(q)
 		}
 	}
@@ -408,12 +427,20 @@ func (p *planner) derived(t *offlineTool, q *param, f *filled, i int, c *clause)
 	if f.pieces[i] == nil || f.tied[i] {
 		return false
 	}
+	at := f.pieces[i].from - 1
+	for at > c.from && articles[c.tokens[at].low] {
+		at--
+	}
 	for _, u := range p.tools {
+		if u == t || produces(u, q) == 0 || f.pieces[i].kind == kindFree {
+			continue
+		}
+		if at >= c.from && slices.Contains(u.words, c.tokens[at].stem) && !slices.Contains(t.words, c.tokens[at].stem) {
+			return true
+		}
 		for k := range u.params {
-			if u != t && produces(u, q) > 0 && f.pieces[i].kind != kindFree {
-				if _, tied := c.suits(u, &u.params[k], f.pieces[i]); tied {
-					return true
-				}
+			if _, tied := c.suits(u, &u.params[k], f.pieces[i]); tied {
+				return true
 			}
 		}
 	}

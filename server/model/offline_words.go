@@ -64,20 +64,21 @@ var wants = stemKeys(map[kind]string{
 // alike groups general words that people use for one another. The first group
 // of each pair of lists is of verbs, which alone never choose a tool.
 var verbs = stemGroups(
-	"read show display view open print see", "list show enumerate", "search find look lookup query seek",
+	"read show display view open print see cat", "list show enumerate", "search find look lookup query seek",
 	"create make new add insert", "write save store put", "delete remove erase drop", "update change edit modify set",
 	"move rename", "send post", "run execute", "check verify", "count many",
 )
 
 var nouns = stemGroups(
-	"directory folder dir", "file document", "where location place position", "who person user name",
+	"directory folder dir", "file document", "where location place position live", "who person user name",
 	"when date time", "text content contents body message", "info information detail details metadata about",
 	"count number amount quantity many",
 )
 
 // changing are verbs that change something. A request that begins with one is
 // not answered by a tool that has none like it, and the reverse.
-var changing = stems("create make insert write save delete remove erase update change edit modify set move rename send post book cancel")
+var changing = stems(`create make insert write save delete remove erase update change edit modify set move rename send post
+	book cancel close archive approve assign buy pay install merge`)
 
 // prepositions maps words before a value to words of the parameters they
 // introduce.
@@ -285,6 +286,9 @@ func (t *token) clean(text string) {
 		t.text = t.text[first : len(t.text)-final]
 	case kindURL, kindPath:
 		cut := strings.TrimRight(t.text, `.,;:!?)]`)
+		if strings.Contains(t.text, "*") {
+			t.kind = kindQuoted // a pattern, not a place
+		}
 		if cut != "" && !strings.Contains(cut, `\`) || t.kind == kindURL {
 			t.end -= len(t.text) - len(cut)
 			t.text = cut
@@ -346,8 +350,9 @@ type piece struct {
 var joined = regexp.MustCompile(`^\s*(?:,|and|or|&|,\s*and|,\s*or|vs\.?|versus|plus|und|et|y)\s*(?:(?:in|for|of|to|at|from|the)\s+)*$`)
 
 // valuesIn returns the values in a request, in order. ours says whether a word is
-// one that the tools use of themselves.
-func valuesIn(text string, tokens []token, ours func(stem string) bool) []piece {
+// one that the tools use of themselves, and named whether it is in their names
+// or those of their parameters.
+func valuesIn(text string, tokens []token, ours, named func(stem string) bool) []piece {
 	var out []piece
 	add := func(k kind, from, to int, weak bool) {
 		p := piece{kind: k, from: from, to: to, prev: -1, weak: weak, prep: prepBefore(text, tokens, from)}
@@ -393,6 +398,9 @@ func valuesIn(text string, tokens []token, ours func(stem string) bool) []piece 
 		}
 		k := kindName
 		if end == i+1 && len(t.text) > 1 && t.text == strings.ToUpper(t.text) {
+			if named(t.stem) {
+				continue
+			}
 			k = kindCode
 		}
 		add(k, i, end, t.initial && !t.possessive && end == i+1)
