@@ -193,6 +193,17 @@ func TestOfflineStream(t *testing.T) {
 	}
 }
 
+func TestOfflineLongRequests(t *testing.T) {
+	for _, n := range []int{100, 3000} {
+		ask := strings.Repeat("Tell me the weather in Paris and of John. ", n)
+		_, err := new(model.Offline).Complete(context.Background(), offlineRequest(t, "forecast filesystem", user(ask)))
+		var refusal *model.RefusalError
+		if errors.As(err, &refusal) != (n == 3000) {
+			t.Errorf("%d sentences: error %v", n, err)
+		}
+	}
+}
+
 func FuzzOffline(f *testing.F) {
 	f.Add("Tell me the x of A and B", "get_x", `{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}`, `{"x":[1,{"y":null}]}`, `{"type":"object","properties":{"x":{"type":"array","items":{"$ref":"#"}}},"required":["x"]}`)
 	f.Add("Read 'a' «b» 1,000 -5 a@b.c ~/x ", "read", `{"properties":{"a":{"properties":{"b":{"$ref":"#/properties/a"}}},"c":true,"d":[]},"required":[1,{}]}`, `[[["`, `{"anyOf":[{"$ref":"#"},{"type":"null"}]}`)

@@ -17,6 +17,9 @@ type goal struct {
 // goals returns what the request asks for, in order. forced, if not empty, is
 // the name of the one tool to call.
 func (p *planner) goals(forced string) ([]goal, error) {
+	if len(p.whole.tokens) > maxTokens {
+		return nil, p.refuse(fmt.Sprintf("it has more than %d words", maxTokens))
+	}
 	if forced != "" {
 		i := slices.IndexFunc(p.tools, func(t *offlineTool) bool { return t.name == forced })
 		if i < 0 {
@@ -68,6 +71,9 @@ func (p *planner) allowed(goals []goal) ([]goal, error) {
 	return goals, nil
 }
 
+// maxTokens bounds the work for one request, which grows faster than its length.
+const maxTokens = 4000
+
 // breaks returns where one wish may end and the next begin.
 func (p *planner) breaks() []int {
 	var out []int
@@ -83,8 +89,15 @@ func (p *planner) breaks() []int {
 			out = append(out, i)
 		}
 	}
+	if len(out) > maxClauses {
+		out = nil
+	}
 	return append(out, len(tokens))
 }
+
+// maxClauses bounds the wishes in one request. A text with more is one wish with
+// a long value.
+const maxClauses = 12
 
 func (c *clause) part(from, to int) *clause {
 	return &clause{text: c.text, tokens: c.tokens, pieces: c.pieces, from: from, to: to}
