@@ -117,6 +117,12 @@ func (f *serveFlags) model(stderr io.Writer) (server.Model, error) {
 		return nil, usageErrorf("--model-key-env names the key for --model-url, which is missing")
 	case f.modelURL != "":
 		return newChat(f.modelURL, f.modelKeyEnv)
+	case f.scripted != "":
+		scripted, err := model.LoadScripted(f.scripted)
+		if err != nil {
+			return nil, usageErrorf("--scripted: %w", err)
+		}
+		return scripted, nil
 	}
 	fmt.Fprintln(stderr, "tramontane: no --model-url: the offline demo model answers under every name. It is no AI; a local Ollama is --model-url http://127.0.0.1:11434/v1")
 	return new(model.Offline), nil

@@ -109,7 +109,7 @@ func classifyStart(ctx context.Context, err error) error {
 // without the arguments, which may hold secrets.
 func startError(s mcptool.Status, err error) error {
 	if s.ExitCode < 0 {
-		return fmt.Errorf("%w (command %s); check the server's settings, or run the command by itself to see what it does", err, s.Command)
+		return fmt.Errorf("%w; its command is %s: run it by itself to see what it does", err, s.Command)
 	}
 	last := "nothing"
 	if n := len(s.Stderr); n > 0 {

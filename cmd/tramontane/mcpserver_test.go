@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+type numbers struct {
+	A float64 `json:"a" jsonschema:"first number"`
+	B float64 `json:"b" jsonschema:"second number"`
+}
+
+type note struct {
+	Text string `json:"text" jsonschema:"what to write down"`
+}
+
+// serveTools is an MCP server. Its first argument says how it behaves.
+func serveTools() {
+	if err := os.WriteFile(fmt.Sprintf("pid%d", len(os.Args)), fmt.Appendln(nil, os.Getpid()), 0o666); err != nil {
+		panic(err)
+	}
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "die":
+			fmt.Fprintln(os.Stderr, "first words")
+			fmt.Fprintln(os.Stderr, "cannot find my data")
+			os.Exit(3)
+		case "mute":
+			select {}
+		}
+	}
+	readOnly := &mcp.ToolAnnotations{ReadOnlyHint: true}
+	server := mcp.NewServer(&mcp.Implementation{Name: "tools", Version: "1"}, nil)
+	mcp.AddTool(server, &mcp.Tool{Name: "add", Description: "Add two numbers.", Annotations: readOnly},
+		func(_ context.Context, _ *mcp.CallToolRequest, in numbers) (*mcp.CallToolResult, any, error) {
+			return text(fmt.Sprint(in.A + in.B)), nil, nil
+		})
+	mcp.AddTool(server, &mcp.Tool{Name: "save_note", Description: "Save a note."},
+		func(_ context.Context, _ *mcp.CallToolRequest, in note) (*mcp.CallToolResult, any, error) {
+			return text("saved " + in.Text), nil, os.WriteFile("note", []byte(in.Text+"\n"), 0o666)
+		})
+	mcp.AddTool(server, &mcp.Tool{Name: "environment", Description: "List the names of all variables."},
+		func(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
+			names := os.Environ()
+			for i, v := range names {
+				names[i], _, _ = strings.Cut(v, "=")
+			}
+			slices.Sort(names)
+			return text(strings.Join(names, " ")), nil, nil
+		})
+	for name, signal := range map[string]os.Signal{"interrupt": os.Interrupt, "terminate": syscall.SIGTERM, "hang": syscall.Signal(0)} {
+		mcp.AddTool(server, &mcp.Tool{Name: name, Description: "Send a signal to the client, and never answer."},
+			func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
+				client, err := os.FindProcess(os.Getppid())
+				if err == nil {
+					err = client.Signal(signal)
+				}
+				if err != nil {
+					return nil, nil, err
+				}
+				<-ctx.Done()
+				return nil, nil, ctx.Err()
+			})
+	}
+	if err := server.Run(context.Background(), &mcp.StdioTransport{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func text(s string) *mcp.CallToolResult {
+	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: s}}}
+}
