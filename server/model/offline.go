@@ -322,6 +322,7 @@ func (p *planner) next() ([]step, string, error) {
 	var steps []step
 	var outcomes []*outcome
 	var lacking error
+	planned := map[string]bool{}
 	busy := make([]bool, len(p.whole.tokens))
 	for _, g := range goals {
 		found, pending, err := p.resolve(g.tool, g.clause, busy, nil, false)
@@ -337,15 +338,13 @@ func (p *planner) next() ([]step, string, error) {
 			lacking = err
 		}
 		for _, s := range slices.Concat(pending, found) {
-			o := p.done[s.key()]
-			if o == nil {
-				known := slices.ContainsFunc(steps, func(x step) bool { return x.key() == s.key() })
-				if (len(pending) == 0 || slices.ContainsFunc(pending, func(x step) bool { return x.key() == s.key() })) && !known {
-					steps = append(steps, s)
-				}
-				continue
-			}
-			if len(pending) == 0 && !slices.Contains(outcomes, o) {
+			key := s.key()
+			o := p.done[key]
+			switch {
+			case o == nil && !planned[key]:
+				planned[key] = true
+				steps = append(steps, s)
+			case o != nil && len(pending) == 0 && !slices.Contains(outcomes, o):
 				outcomes = append(outcomes, o)
 			}
 		}

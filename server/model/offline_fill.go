@@ -258,7 +258,10 @@ func (c *clause) spread(t *offlineTool, f *filled, all []piece, holder map[int]i
 			} else if !held {
 				f.use(x)
 			}
-			vals = append(vals, v)
+			same := func(x value) bool { return x.text == v.text }
+			if t.params[taker].list || !slices.ContainsFunc(vals, same) {
+				vals = append(vals, v)
+			}
 		}
 		if !shared {
 			f.vals[taker] = vals

@@ -360,7 +360,7 @@ func valuesIn(text string, tokens []token, ours, named func(stem string) bool) [
 		if to > from+1 {
 			p.text = strings.TrimSpace(text[tokens[from].start:tokens[to-1].start] + tokens[to-1].text)
 		}
-		for i := len(out) - 1; i >= 0; i-- {
+		for i := len(out) - 1; i >= 0 && out[i].to >= from-4; i-- { // a link is a few words at most
 			if out[i].kind == p.kind && out[i].to <= from && joined.MatchString(text[tokens[out[i].to-1].end:tokens[from].start]) {
 				p.prev = i
 				if p.prep == "" || p.prep == "and" {
