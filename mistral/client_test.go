@@ -181,6 +181,8 @@ func TestErrorBodies(t *testing.T) {
 			"mistral: POST /v1/conversations/c: 404 Not Found: no such model"},
 		{"text", "text/plain", "upstream\r\n\x1b[31mbroke\n", 500, mistral.Error{Message: "upstream\r\n\x1b[31mbroke"},
 			"mistral: POST /v1/conversations/c: 500 Internal Server Error: upstream [31mbroke"},
+		{"text that begins like JSON", "text/plain", "404 page not found\n", 404, mistral.Error{Message: "404 page not found"},
+			"mistral: POST /v1/conversations/c: 404 Not Found: 404 page not found"},
 		{"page", "text/html", "<html><head><title>502 Bad\nGateway</title></head><body>x</body></html>", 500, mistral.Error{Message: "502 Bad\nGateway"},
 			"mistral: POST /v1/conversations/c: 500 Internal Server Error: 502 Bad Gateway"},
 		{"nothing", "text/plain", "", 403, mistral.Error{}, "mistral: POST /v1/conversations/c: 403 Forbidden"},

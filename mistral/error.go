@@ -178,7 +178,8 @@ func (e *Error) parse(body []byte) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	var value any
-	if err := d.Decode(&value); err != nil {
+	// "404 page not found" begins with a JSON value, but is none.
+	if !json.Valid(body) || d.Decode(&value) != nil {
 		e.Message = plain(string(body))
 		return
 	}

@@ -173,7 +173,7 @@ func decodeChatChunk(d *wire.Decoder, ev sse.Event) (*ChatChunk, bool, error) {
 		return nil, false, err
 	}
 	// Servers that fail in the middle of an answer send an error in its place.
-	if chunk.Object == "error" || chunk.Extra.Value("error") != nil {
+	if failure := chunk.Extra.Value("error"); chunk.Object == "error" || failure != nil && string(failure) != "null" {
 		return nil, false, streamError(ev.Data)
 	}
 	return chunk, true, nil
