@@ -130,13 +130,15 @@ func (p *part) flush(m *mistral.MessageOutput, next *mistral.ThinkChunk) {
 }
 
 func (p *part) flushText(m *mistral.MessageOutput) {
-	if p.text.Len() == 0 {
+	if p.text.Len() == 0 && p.thought == nil {
 		return
 	}
 	var chunk mistral.Chunk = &mistral.TextChunk{Text: p.text.String()}
 	if p.thought != nil {
 		whole := *p.thought // its last piece says whether it is closed
-		whole.Thinking = mistral.Chunks{chunk}
+		if p.text.Len() > 0 {
+			whole.Thinking = mistral.Chunks{chunk}
+		}
 		chunk, p.thought = &whole, nil
 	}
 	m.Content.Chunks = append(m.Content.Chunks, chunk)

@@ -1,9 +1,11 @@
 package tramontane
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +24,9 @@ func (d *driver) prepareAgent(a loop.Agent) (loop.Event, error) {
 	case <-d.ctx.Done():
 		return prepareFailed(d.ctx.Err())
 	}
+	if d.listErr != nil {
+		return prepareFailed(d.listErr) // there will be no run: read and write nothing for it
+	}
 	r := d.runner
 	if a.Own {
 		return &loop.AgentPrepared{Agent: a}, nil // by the run that is resumed
@@ -29,12 +34,12 @@ func (d *driver) prepareAgent(a loop.Agent) (loop.Event, error) {
 	if len(d.defined) == 0 && r.Output == nil && r.Instructions == "" && r.CompletionArgs == nil {
 		return &loop.AgentPrepared{Agent: a}, nil
 	}
+	if r.OwnVersion {
+		return d.ownVersion(a)
+	}
 	agent, err := d.readAgent(a)
 	if err != nil {
 		return prepareFailed(err)
-	}
-	if r.OwnVersion {
-		return d.ownVersion(a, agent)
 	}
 	if len(agent.Handoffs) > 0 {
 		return prepareFailed(fmt.Errorf("agent %s hands conversations to other agents, so tools and an output cannot travel with the conversation; set Runner.OwnVersion to make a version of the agent for them", a.ID))
@@ -63,11 +68,26 @@ func (d *driver) readAgent(a loop.Agent) (*mistral.Agent, error) {
 	return agent, nil
 }
 
+// versionMark begins the message of each version that a run made.
+const versionMark = "tramontane "
+
 // ownVersion pins the conversation to a version of the agent that has what the
 // run adds. It is found again by a digest of its contents, so that many runs
 // make it once. Two programs that start at the same moment may make it twice:
 // the API has no compare-and-set.
-func (d *driver) ownVersion(a loop.Agent, base *mistral.Agent) (loop.Event, error) {
+func (d *driver) ownVersion(a loop.Agent) (loop.Event, error) {
+	agents := &d.runner.agents
+	// Another run of this Runner would find the version that is current for a
+	// moment, and take it for the agent's own.
+	agents.making.Lock()
+	defer agents.making.Unlock()
+	base, err := d.readAgent(a)
+	if err != nil {
+		return prepareFailed(err)
+	}
+	if a.Version == nil && strings.HasPrefix(base.VersionMessage, versionMark) {
+		return prepareFailed(notItsOwn(base))
+	}
 	update := &mistral.AgentUpdate{
 		Instructions:   joinInstructions(base.Instructions, d.runner.Instructions),
 		Tools:          mergeTools(base.Tools, d.defined),
@@ -80,30 +100,65 @@ func (d *driver) ownVersion(a loop.Agent, base *mistral.Agent) (loop.Event, erro
 	if err != nil {
 		return prepareFailed(err)
 	}
-	message := "tramontane " + digest
 	key := a.ID + "#" + digest
-	made := d.runner.agents.load(key)
+	update.VersionMessage = versionMark + digest
+	made := agents.load(key)
 	if made == nil {
-		if made, err = d.findVersion(a.ID, message); err != nil {
+		if made, err = d.findVersion(a.ID, update.VersionMessage); err != nil {
 			return prepareFailed(err)
 		}
 	}
-	if made != nil {
-		d.runner.agents.store(key, made)
-		a.Version, a.Own = &mistral.AgentVersion{Number: made.Version}, true
-		return &loop.AgentPrepared{Agent: a}, nil
+	if made == nil {
+		if made, err = d.makeVersion(a, base, update); err != nil {
+			return prepareFailed(fmt.Errorf("agent %s: make a version: %w", a.ID, err))
+		}
+		a.Made = mistral.NewTimestamp(time.Now())
 	}
-	update.VersionMessage = message
-	if made, err = d.client.UpdateAgent(d.ctx, a.ID, update); err != nil {
-		return prepareFailed(fmt.Errorf("agent %s: make a version: %w", a.ID, err))
-	}
-	if _, err := d.client.SwitchAgentVersion(d.ctx, a.ID, base.Version); err != nil {
-		return prepareFailed(fmt.Errorf("agent %s: its version %d was made for this run and is now the current one; switch back to version %d: %w", a.ID, made.Version, base.Version, err))
-	}
-	d.runner.agents.store(key, made)
+	agents.store(key, made)
 	a.Version, a.Own = &mistral.AgentVersion{Number: made.Version}, true
-	a.Made = mistral.NewTimestamp(time.Now())
 	return &loop.AgentPrepared{Agent: a}, nil
+}
+
+// makeVersion makes a version of the agent, and then makes the version current
+// again that was so before: not base, if the run is pinned to that.
+func (d *driver) makeVersion(a loop.Agent, base *mistral.Agent, update *mistral.AgentUpdate) (*mistral.Agent, error) {
+	current := base
+	if a.Version != nil {
+		var err error
+		if current, err = d.client.Agent(d.ctx, a.ID, nil); err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(current.VersionMessage, versionMark) {
+			return nil, notItsOwn(current)
+		}
+	}
+	if current.Version != base.Version {
+		// An update starts from the current version: what base lacks must go.
+		update.Clear = []string{"instructions", "guardrails", "handoffs"}
+		update.Tools = append(mistral.Tools{}, update.Tools...)
+		if update.CompletionArgs == nil {
+			update.CompletionArgs = new(mistral.CompletionArgs)
+		}
+	}
+	made, err := d.client.UpdateAgent(d.ctx, a.ID, update)
+	if err != nil && !mistral.Uncertain(err) {
+		return nil, err
+	}
+	// The run may be cancelled between the two, and the agent must not stay
+	// changed for that. Unbounded, an API that hangs would hold up the end of the
+	// run.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), 10*time.Second)
+	defer cancel()
+	if _, back := d.client.SwitchAgentVersion(ctx, a.ID, current.Version); back != nil {
+		return nil, fmt.Errorf("one made for this run may be the current version now; switch back to version %d: %w", current.Version, errors.Join(err, back))
+	}
+	return made, err
+}
+
+// notItsOwn is the error of an agent whose current version was made for a run:
+// adding to that would add twice, and keep it.
+func notItsOwn(agent *mistral.Agent) error {
+	return fmt.Errorf("agent %s: its current version %d was made for a run, which may be about to switch it back; run again, or switch it to a version of its own", agent.ID, agent.Version)
 }
 
 const versionsPage = 100

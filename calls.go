@@ -13,8 +13,11 @@ import (
 )
 
 // listTools asks every Toolset and checks that the names are good.
-func (d *driver) listTools() (loop.Event, error) {
-	defer close(d.listed)
+func (d *driver) listTools() (event loop.Event, err error) {
+	defer func() {
+		d.listErr = err
+		close(d.listed)
+	}()
 	tools := d.runner.Tools
 	more := make([][]Tool, len(d.runner.Toolsets))
 	var group errgroup.Group
@@ -80,8 +83,16 @@ func (d *driver) ask(calls []loop.Call) {
 	}
 	d.flying += len(calls)
 	go func() {
+		asked := 0
+		defer func() { // the rest, if Approve ended its goroutine, as t.FailNow does
+			for _, c := range calls[asked:] {
+				d.arrivals <- arrival{event: Later().event(c.Key)}
+			}
+		}()
 		for _, c := range calls {
-			d.arrivals <- arrival{event: d.decide(c).event(c.Key)}
+			decision := d.decide(c)
+			asked++
+			d.arrivals <- arrival{event: decision.event(c.Key)}
 		}
 	}()
 }
@@ -90,7 +101,7 @@ func (d *driver) decide(c loop.Call) (decision Decision) {
 	if decision, ok := d.decisions[c.Key]; ok {
 		return decision
 	}
-	if d.runner.Approve == nil {
+	if d.runner.Approve == nil || d.ctx.Err() != nil {
 		return Later()
 	}
 	defer func() {
@@ -116,37 +127,44 @@ func (d *driver) decide(c loop.Call) (decision Decision) {
 func (d *driver) callTool(c loop.Call) (loop.Event, error) {
 	select {
 	case d.slots <- struct{}{}:
+		defer func() { <-d.slots }()
 	case <-d.ctx.Done():
-		return &loop.ToolReturned{Key: c.Key, Text: "Error: the call was not made: the run was cancelled.", IsError: true}, d.ctx.Err()
 	}
-	defer func() { <-d.slots }()
+	if err := d.ctx.Err(); err != nil { // perhaps both were ready
+		return &loop.ToolReturned{Key: c.Key, Text: "Error: the call was not made: the run was cancelled.", IsError: true}, err
+	}
 	call := publicCall(c)
-	result, err := d.callSafely(d.tools[c.Name], &call)
+	result, text, err := d.callSafely(d.tools[c.Name], &call)
 	switch {
 	case errors.Is(err, ErrOutcomeUnknown), err != nil && d.ctx.Err() != nil:
 		return &loop.ToolLost{Key: c.Key, Message: err.Error()}, err
 	case err != nil:
 		return &loop.ToolReturned{Key: c.Key, Text: "Error: " + err.Error(), IsError: true}, err
-	case result == nil:
-		return &loop.ToolReturned{Key: c.Key}, nil
 	}
 	d.keepResult(c.Key, result)
-	text := result.Text()
 	if result.IsError {
 		text = "Error: " + text
 	}
 	return &loop.ToolReturned{Key: c.Key, Text: text, IsError: result.IsError}, nil
 }
 
-// callSafely turns a panic of a tool into an error.
-func (d *driver) callSafely(tool Tool, call *Call) (result *ToolResult, err error) {
+// callSafely returns what a tool has to say, and its text. It turns a panic of
+// the tool, or over a result with nil in it, into an error.
+func (d *driver) callSafely(tool Tool, call *Call) (result *ToolResult, text string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.runner.logger().Error("tool panicked", "tool", call.Name, "call", call.Key, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("tool %s panicked: %v", call.Name, p)
 		}
 	}()
-	return tool.Call(d.ctx, call)
+	result, err = tool.Call(d.ctx, call)
+	if err != nil {
+		return nil, "", err
+	}
+	if result == nil {
+		result = new(ToolResult)
+	}
+	return result, result.Text(), nil
 }
 
 func (d *driver) keepResult(key string, r *ToolResult) {

@@ -3,6 +3,7 @@ package tramontane
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,6 +20,7 @@ type driver struct {
 	runner    *Runner
 	client    *mistral.Client
 	ctx       context.Context // of the run; a driver lives no longer
+	cancel    context.CancelFunc
 	decisions map[string]Decision
 	streaming bool
 	emit      func(Event)
@@ -30,14 +32,14 @@ type driver struct {
 	slots    chan struct{} // held by the calls that run
 	entries  mistral.Entries
 	text     string
-	told     int             // calls of the turn whose results were emitted
-	old      map[string]bool // calls whose results an earlier part of the run told
-	cause    error           // of the last failure, if it was no call
+	told     int   // calls of the turn whose results were emitted
+	cause    error // of the last failure, if it was no call
 	callErrs map[string]error
 
 	// Set by the goroutine that lists the tools, before listed is closed and
 	// its arrival sent.
 	listed  chan struct{}
+	listErr error
 	tools   map[string]Tool
 	defined mistral.Tools // tools, as the API takes them
 
@@ -57,7 +59,9 @@ type arrival struct {
 
 // run takes the run from its first event to its end, and returns when every
 // goroutine has ended.
-func (d *driver) run(first loop.Event) (*Result, error) {
+func (d *driver) run(ctx context.Context, first loop.Event) (*Result, error) {
+	d.ctx, d.cancel = context.WithCancel(ctx)
+	defer d.stop()
 	d.inline = []loop.Event{first}
 	cancelled := false
 	for {
@@ -73,6 +77,16 @@ func (d *driver) run(first loop.Event) (*Result, error) {
 			continue // the context ended
 		}
 		d.step(event)
+	}
+}
+
+// stop ends what is under way and waits for it. Something is only if emit did
+// not return, because the body of the caller's loop panicked or ended its
+// goroutine, as t.FailNow does.
+func (d *driver) stop() {
+	d.cancel()
+	for ; d.flying > 0; d.flying-- {
+		<-d.arrivals
 	}
 }
 
@@ -108,22 +122,28 @@ func (d *driver) step(event loop.Event) {
 	before := d.state
 	var commands []loop.Command
 	d.state, commands = loop.Step(d.state, event)
+	for _, command := range commands {
+		if c, ok := command.(*loop.ShowReply); ok { // it stands before the results of its calls
+			d.show(c.Outputs)
+			d.emit(&FoundEvent{Entries: c.Outputs})
+		}
+	}
 	d.tell(before)
 	var asks []loop.Call
 	for _, command := range commands {
 		switch c := command.(type) {
 		case *loop.ListTools:
-			d.fly(d.listTools)
+			d.fly(&loop.PrepareFailed{Message: "a tool ended the goroutine that asked for its definition"}, d.listTools)
 		case *loop.PrepareAgent:
-			d.fly(func() (loop.Event, error) { return d.prepareAgent(c.Agent) })
+			lost := &loop.PrepareFailed{Message: "the HTTP client ended the goroutine that asked for the agent"}
+			d.fly(lost, func() (loop.Event, error) { return d.prepareAgent(c.Agent) })
 		case *loop.ReadHistory:
 			d.inline = append(d.inline, d.readHistory(c))
-		case *loop.ShowReply:
-			d.show(c.Outputs)
 		case *loop.CallModel:
 			d.inline = append(d.inline, d.callModel(c))
 		case *loop.CallTool:
-			d.fly(func() (loop.Event, error) { return d.callTool(c.Call) })
+			lost := &loop.ToolLost{Key: c.Call.Key, Message: "the tool ended the goroutine that called it"}
+			d.fly(lost, func() (loop.Event, error) { return d.callTool(c.Call) })
 		case *loop.Ask:
 			asks = append(asks, c.Call)
 		}
@@ -138,12 +158,14 @@ func (d *driver) show(outputs mistral.Entries) {
 	d.text = lastText(outputs)
 }
 
-// fly starts a goroutine that ends with the arrival of its event.
-func (d *driver) fly(f func() (loop.Event, error)) {
+// fly starts a goroutine that ends with the arrival of the event of f, or of
+// lost if f does not return: tools of a test may call t.FailNow.
+func (d *driver) fly(lost loop.Event, f func() (loop.Event, error)) {
 	d.flying++
 	go func() {
-		event, err := f()
-		d.arrivals <- arrival{event: event, err: err}
+		a := arrival{event: lost}
+		defer func() { d.arrivals <- a }()
+		a.event, a.err = f()
 	}()
 }
 
@@ -166,10 +188,9 @@ func (d *driver) tell(before loop.State) {
 	if d.state.Turn != before.Turn {
 		d.told = 0
 	}
-	for d.told < len(d.state.Calls) && d.state.Calls[d.told].Status == loop.Settled {
+	for ; d.told < settledFirst(d.state.Calls); d.told++ {
 		c := d.state.Calls[d.told]
-		d.told++
-		if c.Remote || d.old[c.Key] {
+		if c.Remote {
 			continue
 		}
 		entry := &mistral.FunctionResult{
@@ -180,6 +201,15 @@ func (d *driver) tell(before loop.State) {
 		d.entries = append(d.entries, entry)
 		d.emit(&ResultEvent{Call: publicCall(c), Entry: entry, Result: d.takeResult(c.Key), IsError: c.IsError})
 	}
+}
+
+// settledFirst returns how many calls are settled before the first that is not.
+func settledFirst(calls []loop.Call) int {
+	i := slices.IndexFunc(calls, func(c loop.Call) bool { return c.Status != loop.Settled })
+	if i < 0 {
+		return len(calls)
+	}
+	return i
 }
 
 func publicCall(c loop.Call) Call {
@@ -207,17 +237,17 @@ func (d *driver) finish() (*Result, error) {
 	return r, &runError{message: d.state.Error, cause: d.failure()}
 }
 
-// failure returns the error behind a run that failed, or nil.
+// failure returns the error behind a run that failed, or nil. Where a call that
+// fails ends the run, it is that of every call of the turn.
 func (d *driver) failure() error {
-	if d.cause != nil {
+	if d.cause != nil || d.runner.OnToolError != EndRun {
 		return d.cause
 	}
+	var errs []error
 	for _, c := range d.state.Calls {
-		if err := d.callErrs[c.Key]; err != nil {
-			return err
-		}
+		errs = append(errs, d.callErrs[c.Key])
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (d *driver) result() *Result {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -57,7 +58,7 @@ func OutputSchema(name string, schema json.RawMessage) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("output %s: JSON Schema: %w", name, err)
 	}
-	v.schema = schema
+	v.schema = slices.Clone(schema)
 	return &Output{name: name, schema: v}, nil
 }
 

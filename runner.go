@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"sync"
 
 	"github.com/tramontane-dev/tramontane/internal/loop"
@@ -43,8 +44,9 @@ type Runner struct {
 	// written to.
 	//
 	// The API has no way to make a version without making it the current one:
-	// it is switched back at once, and a program that uses the agent in between
-	// gets the version of this run.
+	// it is switched back at once, also when the run is cancelled meanwhile, and
+	// a program that uses the agent in between gets the version of this run. A
+	// run that finds such a version as the current one fails.
 	OwnVersion bool
 
 	// Instructions tell the model how to behave. With an agent they stand after
@@ -141,11 +143,11 @@ func UserText(text string) []mistral.Entry {
 // Runner, its State can be resumed: a run that ended early keeps the results
 // that the conversation waits for, and delivers them then.
 func (r *Runner) Run(ctx context.Context, input []mistral.Entry, opts *RunOptions) (*Result, error) {
-	d, first, err := r.newDriver(ctx, input, opts)
+	d, first, err := r.newDriver(input, opts)
 	if err != nil {
 		return d.result(), err
 	}
-	return d.run(first)
+	return d.run(ctx, first)
 }
 
 // Stream runs the agent as Run does and yields what happens meanwhile. The last
@@ -156,9 +158,7 @@ func (r *Runner) Run(ctx context.Context, input []mistral.Entry, opts *RunOption
 // ranged over once.
 func (r *Runner) Stream(ctx context.Context, input []mistral.Entry, opts *RunOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		d, first, err := r.newDriver(ctx, input, opts)
+		d, first, err := r.newDriver(input, opts)
 		if err != nil {
 			yield(&DoneEvent{Result: d.result()}, err)
 			return
@@ -168,10 +168,10 @@ func (r *Runner) Stream(ctx context.Context, input []mistral.Entry, opts *RunOpt
 		d.emit = func(e Event) {
 			if !broken && !yield(e, nil) {
 				broken = true
-				cancel()
+				d.cancel()
 			}
 		}
-		result, err := d.run(first)
+		result, err := d.run(ctx, first)
 		if !broken {
 			yield(&DoneEvent{Result: result}, err)
 		}
@@ -180,20 +180,18 @@ func (r *Runner) Stream(ctx context.Context, input []mistral.Entry, opts *RunOpt
 
 // newDriver returns a driver and the first event of its run. The driver is
 // never nil.
-func (r *Runner) newDriver(ctx context.Context, input []mistral.Entry, opts *RunOptions) (*driver, loop.Event, error) {
+func (r *Runner) newDriver(input []mistral.Entry, opts *RunOptions) (*driver, loop.Event, error) {
 	if opts == nil {
 		opts = new(RunOptions)
 	}
 	d := &driver{
 		runner:    r,
 		client:    r.Client,
-		ctx:       ctx,
-		decisions: opts.Decisions,
+		decisions: maps.Clone(opts.Decisions),
 		emit:      func(Event) {},
 		arrivals:  make(chan arrival),
 		slots:     make(chan struct{}, orDefault(r.MaxParallel, defaultMaxParallel)),
 		listed:    make(chan struct{}),
-		old:       map[string]bool{},
 		callErrs:  map[string]error{},
 		results:   map[string]*ToolResult{},
 	}
@@ -206,10 +204,11 @@ func (r *Runner) newDriver(ctx context.Context, input []mistral.Entry, opts *Run
 		if opts.ConversationID != "" {
 			return d, nil, errors.New("run options: Resume brings its own conversation: leave ConversationID empty")
 		}
-		d.state = opts.Resume.state
-		for _, c := range d.state.Calls {
-			d.old[c.Key] = c.Status == loop.Settled
+		if opts.Resume.state.Version != loop.Version {
+			return d, nil, errors.New("run options: the State of Resume is that of no run: it is zero, or of a run that never began")
 		}
+		d.state = opts.Resume.state
+		d.told = settledFirst(d.state.Calls) // by an earlier part of the run
 		return d, &loop.Resume{Policy: policy, MaxTurns: maxTurns, Inputs: input}, nil
 	}
 	begin := &loop.Begin{
@@ -237,7 +236,7 @@ func (r *Runner) newDriver(ctx context.Context, input []mistral.Entry, opts *Run
 }
 
 func orDefault(n, def int) int {
-	if n == 0 {
+	if n <= 0 {
 		return def
 	}
 	return n
@@ -246,6 +245,8 @@ func orDefault(n, def int) int {
 // An agentCache remembers agents whose version is pinned by number, and so can
 // never change. Its zero value is empty.
 type agentCache struct {
+	making sync.Mutex // held by the run that looks for its version or makes it
+
 	mu     sync.Mutex // guards the field below
 	agents map[string]*mistral.Agent
 }
