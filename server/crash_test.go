@@ -81,6 +81,9 @@ func (m echo) Complete(ctx context.Context, req *mistral.ChatRequest) (*mistral.
 // errAnswered is an answer that a server gives only if it is wrong.
 var errAnswered = errors.New("refused")
 
+// client gives up on a server that hangs, which would be a fault like any other.
+var client = &http.Client{Timeout: 20 * time.Second}
+
 // A talk is a conversation as a client knows it.
 type talk struct {
 	id      string
@@ -109,7 +112,7 @@ func (k *talk) next(url string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := http.Post(url+path, "application/json", strings.NewReader(string(body)))
+	resp, err := client.Post(url+path, "application/json", strings.NewReader(string(body)))
 	if err != nil {
 		return err
 	}
@@ -178,7 +181,7 @@ func (k *talk) acknowledge(stream bool, data string) error {
 // there, but then the whole of its turn.
 func (k *talk) check(t *testing.T, url string) {
 	t.Helper()
-	resp, err := http.Get(url + "/v1/conversations/" + k.id + "/history")
+	resp, err := client.Get(url + "/v1/conversations/" + k.id + "/history")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +221,7 @@ func (k *talk) check(t *testing.T, url string) {
 func TestKill(t *testing.T) {
 	const rounds, clients = 50, 4
 	db := filepath.Join(t.TempDir(), "db")
-	defer http.DefaultClient.CloseIdleConnections()
+	defer client.CloseIdleConnections()
 	talks := make([]*talk, clients)
 	for i := range talks {
 		talks[i] = new(talk)
@@ -269,19 +272,23 @@ func TestKill(t *testing.T) {
 // and waits for its end.
 func startKillable(t *testing.T, db string) (url string, kill func()) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), crashDB+"="+db)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
+		cancel()
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
+		cancel()
 		t.Fatal(err)
 	}
 	kill = sync.OnceFunc(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
+		cancel()
 	})
 	t.Cleanup(kill)
 	line, err := bufio.NewReader(stdout).ReadString('\n')
