@@ -103,6 +103,8 @@ func classify(ctx context.Context, err error) error {
 		return &exitError{exitAPI, err}
 	case answered:
 		return &exitError{exitAPI, fmt.Errorf("%w%s", err, adviceOn(apiError))}
+	case mistral.Uncertain(err):
+		return &exitError{exitAPI, err}
 	case unreachable(err):
 		return &exitError{exitAPI, fmt.Errorf("%w; is the address right, and is something listening there?", err)}
 	}

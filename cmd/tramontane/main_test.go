@@ -30,8 +30,10 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE PROGRAM ARG...   runs a program that must end with the code
 //	serve ARG...                starts tramontane serve and sets URL
-//	stop SIGNAL                 ends it; its exit code must be 0
+//	stop SIGNAL                 ends it; its exit code must be 0. With "-" it
+//	                            must end by itself
 //	norm FILE                   makes ids, times and versions in a file the same for all runs
+//	seen PATTERN                checks that the model, or proxy, got such a request
 //	gone FILE...                checks that processes, whose ids stand in the files, have ended
 //
 // MODEL_URL is a chat-completions endpoint that does what the prompt says (see
@@ -125,12 +127,14 @@ func lookPath(ts *testscript.TestScript, name string) (string, error) {
 }
 
 func stop(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}
-	if neg || len(args) != 1 || signals[args[0]] == nil {
-		ts.Fatalf("usage: stop INT|TERM")
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "-": nil}
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: stop INT|TERM|-")
 	}
 	s := ts.Value("puppet").(*puppet).service
-	ts.Check(s.cmd.Process.Signal(signals[args[0]]))
+	if signal := signals[args[0]]; signal != nil {
+		ts.Check(s.cmd.Process.Signal(signal))
+	}
 	rest, err := io.ReadAll(s.stdout)
 	ts.Check(err)
 	err = s.cmd.Wait()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/tramontane-dev/tramontane/mistral"
 )
@@ -18,6 +19,7 @@ import (
 //	call TOOL JSON    calls the tool, and answers with its result
 //	loop TOOL JSON    calls the tool for ever
 //	fail CODE         answers with the HTTP status
+//	stop              sends SIGTERM to the script's tramontane serve, and answers never
 type puppet struct {
 	service *service // of the script
 
@@ -46,6 +48,12 @@ func (p *puppet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m, status := obey(&req)
+	if status == http.StatusTeapot {
+		if err := p.service.cmd.Process.Signal(syscall.SIGTERM); err == nil {
+			<-r.Context().Done()
+		}
+		return
+	}
 	if status != http.StatusOK {
 		http.Error(w, `{"message":"as you wish"}`, status)
 		return
@@ -81,6 +89,8 @@ func obey(req *mistral.ChatRequest) (mistral.AssistantMessage, int) {
 		status := 500
 		fmt.Sscan(rest, &status)
 		return mistral.AssistantMessage{}, status
+	case verb == "stop":
+		return mistral.AssistantMessage{}, http.StatusTeapot
 	case verb == "call" && calls > 0:
 		text = result
 	case verb == "call", verb == "loop":
