@@ -142,7 +142,55 @@ func init() {
 				"tools/call": `{"content":[{"type":"text","text":"` + strings.Repeat("x", 100) + `"}]}`,
 			}))
 		},
-		// Lists pages for ever.
+		// Closes its output in a call, and lives on.
+		"mum": func() {
+			signal.Ignore(syscall.SIGTERM)
+			answer := answerAll(nil)
+			serveRaw(func(method string, params json.RawMessage) string {
+				if method == "tools/call" {
+					os.Stdout.Close()
+					select {}
+				}
+				return answer(method, params)
+			})
+		},
+		// Says and asks far more than anybody wants, and reads no answer.
+		"chatty": func() {
+			answer := answerAll(nil)
+			serveRaw(func(method string, params json.RawMessage) string {
+				if method == "tools/call" {
+					for i := range 20_000 {
+						fmt.Println(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"` + strings.Repeat("x", 100) + `"}}`)
+						fmt.Printf(`{"jsonrpc":"2.0","id":"q%d","method":"ping"}`+"\n", i)
+					}
+				}
+				return answer(method, params)
+			})
+		},
+		// Answers in a batch, between things that are no messages.
+		"batch": func() {
+			answer := answerAll(nil)
+			serveLines(func(id, method string, params json.RawMessage) string {
+				result := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":%s}`, id, answer(method, params))
+				if method == "tools/call" {
+					return `[7, {"jsonrpc":"2.0","id":[1],"result":{}}, ` + result + `, {"jsonrpc":"1.0"}]`
+				}
+				return result
+			})
+		},
+		// Lists pages for ever, each with a cursor of its own.
+		"many-pages": func() {
+			page := 0
+			answer := answerAll(nil)
+			serveRaw(func(method string, params json.RawMessage) string {
+				if method == "tools/list" {
+					page++
+					return fmt.Sprintf(`{"tools":[],"nextCursor":"%d"}`, page)
+				}
+				return answer(method, params)
+			})
+		},
+		// Lists one page for ever.
 		"endless": func() { serveRaw(answerAll(map[string]string{"tools/list": `{"tools":[],"nextCursor":"again"}`})) },
 	}
 }
@@ -273,6 +321,18 @@ func modernServer() *mcp.Server {
 // serveRaw answers each request with the result that answer returns, or not
 // at all if that is empty.
 func serveRaw(answer func(method string, params json.RawMessage) string) {
+	serveLines(func(id, method string, params json.RawMessage) string {
+		result := answer(method, params)
+		if result == "" {
+			return ""
+		}
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":%s}`, id, strings.ReplaceAll(result, "\n", " "))
+	})
+}
+
+// serveLines answers each request with the line that answer returns, or not at
+// all if that is empty.
+func serveLines(answer func(id, method string, params json.RawMessage) string) {
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 1<<24)
 	for in.Scan() {
@@ -287,8 +347,8 @@ func serveRaw(answer func(method string, params json.RawMessage) string) {
 		if req.ID == nil {
 			continue
 		}
-		if result := answer(req.Method, req.Params); result != "" {
-			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":%s}`+"\n", req.ID, strings.ReplaceAll(result, "\n", " "))
+		if line := answer(string(req.ID), req.Method, req.Params); line != "" {
+			fmt.Println(line)
 		}
 	}
 }

@@ -71,8 +71,9 @@ type Server struct {
 	CallTimeout time.Duration
 
 	// Stderr receives what the server prints on its standard error, as it
-	// comes. If nil, only the last lines are kept, for errors and
-	// [Server.Status].
+	// comes; its errors are ignored, and while it blocks, so does Close. It must
+	// be safe for concurrent use if other servers have the same. If nil, only
+	// the last lines are kept, for errors and [Server.Status].
 	Stderr io.Writer
 
 	// Logger receives what is worth knowing but no error: lines on the
@@ -146,6 +147,9 @@ func (s *Server) connect(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	if sess != nil {
+		// Ended as a connection; the process may live on, and calls may wait
+		// for it.
+		sess.conn.Close()
 		sess.Wait()
 	}
 
@@ -260,8 +264,10 @@ func (s *Server) Tools(ctx context.Context) ([]tramontane.Tool, error) {
 	return nameTools(listed)
 }
 
-// Close ends the server's process and all that it started, and returns when
-// they are gone. Calls that are under way fail. Closing again does nothing.
+// Close ends the server's process and its process group, and returns when they
+// are gone: at once if the server exits when its input is closed, and after
+// some seconds if it has to be killed. What has left the group lives on. Calls
+// that are under way fail. Closing again does nothing. The error is always nil.
 func (s *Server) Close() error {
 	s.init()
 	s.end()

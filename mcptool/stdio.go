@@ -114,7 +114,6 @@ func (c *stdioConn) Read(context.Context) (jsonrpc.Message, error) {
 		if err != nil {
 			c.logger.Warn("mcp server printed a line that is no message on its standard output",
 				"line", string(data[:min(len(data), 200)]), "cause", err)
-			continue
 		}
 		c.queue = msgs
 	}
@@ -299,32 +298,34 @@ type envelope struct {
 }
 
 // decode returns the messages of a line: one, or those of a batch, which
-// servers of 2025-03-26 may send. A nil message is one to be dropped.
+// servers of 2025-03-26 may send. An error leaves out what it is about.
 func (c *stdioConn) decode(data []byte) ([]jsonrpc.Message, error) {
-	var all []envelope
-	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 {
+	trimmed := bytes.TrimSpace(data)
+	if len(trimmed) == 0 {
 		return nil, nil
-	} else if trimmed[0] == '[' {
-		if err := json.Unmarshal(data, &all); err != nil {
-			return nil, err
-		}
-	} else {
-		all = make([]envelope, 1)
-		if err := json.Unmarshal(data, &all[0]); err != nil {
+	}
+	all := []json.RawMessage{trimmed}
+	if trimmed[0] == '[' {
+		if err := json.Unmarshal(trimmed, &all); err != nil {
 			return nil, err
 		}
 	}
-	msgs := make([]jsonrpc.Message, 0, len(all))
-	for _, e := range all {
+	var msgs []jsonrpc.Message
+	var errs []error // they cost no other message of the batch
+	for _, raw := range all {
+		var e envelope
+		if err := json.Unmarshal(raw, &e); err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		msg, err := c.message(&e)
 		if err != nil {
-			return nil, err
-		}
-		if msg != nil {
+			errs = append(errs, err)
+		} else if msg != nil {
 			msgs = append(msgs, msg)
 		}
 	}
-	return msgs, nil
+	return msgs, errors.Join(errs...)
 }
 
 func (c *stdioConn) message(e *envelope) (jsonrpc.Message, error) {

@@ -40,7 +40,7 @@ func (s *Server) list(ctx context.Context) ([]*tool, error) {
 	var tools []*tool
 	params := &mcp.ListToolsParams{}
 	seen := make(map[string]bool)
-	for range maxPages {
+	for page := 1; ; page++ {
 		raw, err := s.request(ctx, sess, func(ctx context.Context) (json.RawMessage, error) {
 			return rawResult(sess.ListTools(ctx, params))
 		})
@@ -51,11 +51,11 @@ func (s *Server) list(ctx context.Context) ([]*tool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: list tools: %w", s, err)
 		}
-		var page toolPage
-		if err := json.Unmarshal(raw, &page); err != nil {
+		var list toolPage
+		if err := json.Unmarshal(raw, &list); err != nil {
 			return nil, fmt.Errorf("%s: list tools: the answer is malformed: %w", s, err)
 		}
-		for _, raw := range page.Tools {
+		for _, raw := range list.Tools {
 			t, err := decodeTool(raw)
 			if err == nil && seen[t.Name] {
 				err = errors.New("its name was listed before")
@@ -68,13 +68,16 @@ func (s *Server) list(ctx context.Context) ([]*tool, error) {
 			seen[t.Name] = true
 			tools = append(tools, &tool{s, s.definition(t)})
 		}
-		if page.NextCursor == "" {
+		if list.NextCursor == "" {
 			break
 		}
-		if page.NextCursor == params.Cursor {
+		if list.NextCursor == params.Cursor {
 			return nil, fmt.Errorf("%s: list tools: page %q says that it follows itself", s, params.Cursor)
 		}
-		params = &mcp.ListToolsParams{Cursor: page.NextCursor}
+		if page == maxPages {
+			return nil, fmt.Errorf("%s: list tools: there are more than %d pages", s, maxPages)
+		}
+		params = &mcp.ListToolsParams{Cursor: list.NextCursor}
 	}
 	s.mu.Lock()
 	s.tools = len(tools)
@@ -118,7 +121,9 @@ func nameTools(tools []*tool) ([]tramontane.Tool, error) {
 
 // Call sends the call to the server, once: it is never sent again, whatever
 // happens to it. When ctx ends, the server is told that the call is cancelled.
-// A result that the server marks as an error is no error of Call.
+// A result that the server marks as an error is no error of Call. The error
+// wraps [tramontane.ErrOutcomeUnknown] unless the server answered with it or
+// cannot have seen the call.
 func (t *tool) Call(ctx context.Context, call *tramontane.Call) (*tramontane.ToolResult, error) {
 	s := t.server
 	s.init()
@@ -145,7 +150,7 @@ func (t *tool) Call(ctx context.Context, call *tramontane.Call) (*tramontane.Too
 	case errors.As(err, &wire) || errors.Is(err, errNotSent):
 		return nil, fmt.Errorf("%s: tool %s: %w", s, t.def.Original, err)
 	default:
-		return nil, fmt.Errorf("%s: tool %s: whether it ran is unknown: %w", s, t.def.Original, err)
+		return nil, fmt.Errorf("%s: tool %s: %w: %w", s, t.def.Original, tramontane.ErrOutcomeUnknown, err)
 	}
 }
 

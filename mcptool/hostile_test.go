@@ -1,0 +1,90 @@
+package mcptool_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+// A server whose output ended can be called no more, though its process lives;
+// it is ended before another is started.
+func TestServerClosesOutput(t *testing.T) {
+	t.Parallel()
+	s := testServer(t, "mum")
+	tools := start(t, s)
+	_, err := tools["t"].call(t.Context(), "")
+	if err == nil || !strings.Contains(err.Error(), "it closed its standard output") {
+		t.Errorf("error %v, want one that says what the server did", err)
+	}
+	if st := s.Status(); st.State != mcptool.Failed {
+		t.Errorf("state %s, want failed", st.State)
+	}
+	if err := s.Connect(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A flood of notifications and requests costs no reply, and Close is not held
+// up by the answers that nobody reads.
+func TestChattyServer(t *testing.T) {
+	t.Parallel()
+	s := testServer(t, "chatty")
+	s.CallTimeout = 30 * time.Second
+	res, err := start(t, s)["t"].call(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Text() != "called" {
+		t.Errorf("result %q, want the server's", res.Text())
+	}
+}
+
+// What is wrong in a batch costs no reply in it.
+func TestBatch(t *testing.T) {
+	res, err := start(t, testServer(t, "batch"))["t"].call(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Text() != "called" {
+		t.Errorf("result %q, want the server's", res.Text())
+	}
+}
+
+// Servers that die and are started anew leave no files open.
+func TestNoFileIsLeft(t *testing.T) {
+	open := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("the system does not tell which files are open")
+		}
+		return len(entries)
+	}
+	once := func() {
+		s := testServer(t, "good")
+		for range 3 {
+			tools := start(t, s)
+			if _, err := tools["crash"].call(t.Context(), ""); !errors.Is(err, tramontane.ErrOutcomeUnknown) {
+				t.Errorf("error %v, want an unknown outcome", err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		broken := testServer(t, "broken")
+		if err := broken.Connect(context.Background()); err == nil {
+			t.Error("the broken server was connected")
+		}
+	}
+	once() // what the runtime opens once stays open
+	before := open()
+	once()
+	if after := open(); after > before {
+		t.Errorf("%d files are open, %d were before", after, before)
+	}
+}
