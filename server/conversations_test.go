@@ -328,6 +328,41 @@ func TestCallsAndResults(t *testing.T) {
 	h.fails("POST", conversations+"/"+id, `{"inputs":"x"}`, 400, "AAAAAAAA3")
 }
 
+// A replayed history has to keep the order too: the model says nothing, and
+// calls nothing more, while some results are there and others are not.
+func TestCallsOfReplayedHistory(t *testing.T) {
+	h := newHost(t, nil)
+	call := func(id string) string { return `{"tool_call_id":"` + id + `","name":"f","arguments":"{}"}` }
+	result := func(id string) string { return `{"tool_call_id":"` + id + `","result":"r"}` }
+	for _, inputs := range [][]string{
+		{call("aa"), call("bb"), result("aa"), `{"type":"message.output","content":"x"}`, result("bb")},
+		{call("aa"), call("bb"), result("aa"), call("cc"), result("bb"), result("cc")},
+		{call("bb"), call("bb"), result("bb")},
+	} {
+		h.fails("POST", conversations, `{"model":"m","inputs":[`+strings.Join(inputs, ",")+`]}`, 400, "3230", "bb")
+	}
+	h.model.add(says("Fine."))
+	h.ok("POST", conversations, `{"model":"m","inputs":[`+strings.Join([]string{
+		call("aa"), `{"type":"message.output","content":"x"}`, call("bb"), result("bb"), result("aa"), call("cc"), result("cc")}, ",")+`]}`)
+}
+
+// Ids that a client gives stay, as long as they are unique in the conversation.
+func TestIDsOfInputs(t *testing.T) {
+	h := newHost(t, nil)
+	h.model.add(says("Hi."))
+	id := h.ok("POST", conversations, `{"model":"m","inputs":[{"id":"mine","role":"user","content":"1","created_at":"2026-01-02T03:04:05+01:00"},{"id":"mine","role":"user","content":"2"}]}`).get("conversation_id")
+	h.model.add(says("Hi."))
+	h.ok("POST", conversations+"/"+id, `{"inputs":[{"id":"mine","role":"user","content":"3"}]}`)
+	a := h.ok("GET", conversations+"/"+id+"/history", "")
+	a.want("mine", "entries", 0, "id")
+	a.want("2026-01-02T02:04:05.000000Z", "entries", 0, "created_at")
+	for _, i := range []int{1, 3} {
+		if got := a.get("entries", i, "id"); !strings.HasPrefix(got, "msg_") {
+			t.Errorf("entry %d has the id %s", i, got)
+		}
+	}
+}
+
 func TestModelFails(t *testing.T) {
 	h := newHost(t, nil)
 	id := h.start("Hi.")
