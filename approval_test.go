@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -115,5 +116,51 @@ func TestEndRun(t *testing.T) {
 	}
 	if want := `"result":"Error: no such user, ever"`; !strings.Contains(a.got[1], want) || !strings.Contains(a.got[1], `"result":"ok"`) {
 		t.Errorf("append = %s, want both results in it", a.got[1])
+	}
+}
+
+// What fails in Approve leaves the call pending, and the program running.
+func TestApprovePanics(t *testing.T) {
+	_, client := newAPI(t, callsOf("a", "b"))
+	var log strings.Builder
+	runner := &tramontane.Runner{
+		Client: client, Model: "m",
+		Tools:  []tramontane.Tool{named{name: "a"}, named{name: "b"}},
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Approve: func(_ context.Context, call *tramontane.Call, _ tramontane.Definition) (tramontane.Decision, error) {
+			if call.ID == "a" {
+				panic("boom")
+			}
+			return tramontane.Decision{}, nil // its zero value is Later
+		},
+	}
+	result, err := runner.Run(t.Context(), tramontane.UserText("Go."), nil)
+	if !errors.Is(err, tramontane.ErrPending) || len(result.Pending) != 2 {
+		t.Errorf("Run = %v with %d pending, want both calls pending", err, len(result.Pending))
+	}
+	if !strings.Contains(log.String(), "boom") {
+		t.Errorf("log = %s, want the panic in it", &log)
+	}
+}
+
+func TestEndRunByPanicAndByManyErrors(t *testing.T) {
+	one, two := errors.New("one"), errors.New("two")
+	_, client := newAPI(t, callsOf("fine", "panics", "one", "two"), "["+message("Done.")+"]")
+	fail := func(name string, err error) tramontane.Tool {
+		return tramontane.Func(name, "", func(context.Context, none) (string, error) { return "", err }, nil)
+	}
+	runner := &tramontane.Runner{Client: client, Model: "m", OnToolError: tramontane.EndRun, Tools: []tramontane.Tool{
+		named{name: "fine"}, fail("one", one), fail("two", two),
+		tramontane.Func("panics", "", func(context.Context, none) (string, error) { panic("boom") }, nil),
+	}}
+	result, err := runner.Run(t.Context(), tramontane.UserText("Go."), nil)
+	if err == nil || !strings.Contains(err.Error(), "tool panics") || !errors.Is(err, one) || !errors.Is(err, two) || result.Reason != tramontane.ReasonFailed {
+		t.Errorf("Run = %s, %v, want the errors of all three", result.Reason, err)
+	}
+	if got := results(result); len(got) != 4 {
+		t.Errorf("results = %q, want those of all four calls", got)
+	}
+	if _, err := runner.Run(t.Context(), nil, &tramontane.RunOptions{Resume: result.State}); err != nil {
+		t.Error(err)
 	}
 }

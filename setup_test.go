@@ -62,6 +62,11 @@ func TestMistakesEndBeforeTheModelIsCalled(t *testing.T) {
 			opts:   &tramontane.RunOptions{ConversationID: "conv_1", Resume: new(tramontane.State)},
 			want:   "ConversationID",
 		},
+		"zero state": {
+			runner: &tramontane.Runner{Model: "m"},
+			opts:   &tramontane.RunOptions{Resume: new(tramontane.State)},
+			want:   "that of no run",
+		},
 		"no input": {runner: &tramontane.Runner{Model: "m"}, want: "nothing to send"},
 	} {
 		t.Run(name, func(t *testing.T) {

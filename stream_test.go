@@ -143,6 +143,32 @@ func TestStreamReplyIsFound(t *testing.T) {
 	}
 }
 
+// A reply that was found is shown before the results of its calls.
+func TestStreamFoundReplyCalls(t *testing.T) {
+	a, client := newAPI(t, sse(started), sse(started, `{"type":"message.output.delta","output_index":0,"id":"m","content":"Done."}`, done))
+	a.history = `[{"type":"message.input","id":"i","role":"user","content":"Where?"},` + call("a", "nowhere", "{}") + "]"
+	runner := &tramontane.Runner{Client: client, Model: "m"}
+	var got []string
+	for event, err := range runner.Stream(t.Context(), tramontane.UserText("Where?"), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, strings.TrimPrefix(fmt.Sprintf("%T", event), "*tramontane."))
+		if e, ok := event.(*tramontane.DoneEvent); ok {
+			for _, entry := range e.Result.Entries {
+				got = append(got, strings.TrimPrefix(fmt.Sprintf("%T", entry), "*mistral."))
+			}
+		}
+	}
+	want := []string{
+		"ReplyEvent", "FoundEvent", "ResultEvent", "ReplyEvent", "ReplyEvent", "ReplyEvent", "DoneEvent",
+		"FunctionCall", "FunctionResult", "MessageOutput",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events and entries (-want +got):\n%s", diff)
+	}
+}
+
 func TestStreamReplyBreaksOff(t *testing.T) {
 	failed := sse(started, `{"type":"conversation.response.error","message":"model down","code":503}`)
 	cut := sse(started, `{"type":"function.call.delta","output_index":0,"id":"f","name":"locate","tool_call_id":"a","arguments":"{\"na"}`)
@@ -174,5 +200,27 @@ func TestStreamReplyBreaksOff(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A thought without words, as models send it that were told not to think, takes
+// nothing of the answer with it.
+func TestStreamEmptyThought(t *testing.T) {
+	_, client := newAPI(t, sse(started,
+		`{"type":"message.output.delta","output_index":0,"id":"m","content":{"type":"thinking","thinking":[]}}`,
+		`{"type":"message.output.delta","output_index":0,"id":"m","content":"There."}`,
+		done))
+	runner := &tramontane.Runner{Client: client, Model: "m"}
+	for event, err := range runner.Stream(t.Context(), tramontane.UserText("Where?"), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, ok := event.(*tramontane.DoneEvent)
+		if !ok {
+			continue
+		}
+		if e.Result.Text != "There." {
+			t.Errorf("text = %q, want the answer", e.Result.Text)
+		}
 	}
 }
