@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tramontane-dev/tramontane/mistral"
 	"github.com/tramontane-dev/tramontane/server"
 	"github.com/tramontane-dev/tramontane/server/model"
 	"github.com/tramontane-dev/tramontane/server/sqlite"
@@ -83,7 +84,7 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 		return usageErrorf("--db: %w", err)
 	}
 	logger := newLogger(cmd.ErrOrStderr())
-	api, err := listen(f.addr, server.New(store, m, &server.Options{Logger: logger}), logger)
+	api, err := listen(f.addr, server.New(store, m, &server.Options{Logger: logger, Models: m.Models}), logger)
 	if err != nil {
 		store.Close()
 		return usageErrorf("--addr: %w; --addr 127.0.0.1:0 takes a free port", err)
@@ -108,8 +109,14 @@ func wait(ctx context.Context, api *apiServer, store io.Closer) error {
 	return api.close(shutdownGrace)
 }
 
+// A listedModel answers, and says under which names.
+type listedModel interface {
+	server.Model
+	Models(ctx context.Context) ([]mistral.Model, error)
+}
+
 // model is what answers.
-func (f *serveFlags) model(stderr io.Writer) (server.Model, error) {
+func (f *serveFlags) model(stderr io.Writer) (listedModel, error) {
 	switch {
 	case f.scripted != "" && f.modelURL != "":
 		return nil, usageErrorf("--scripted and --model-url exclude each other")
