@@ -106,9 +106,9 @@ func (c *Chat) Stream(ctx context.Context, req *mistral.ChatRequest) iter.Seq2[*
 
 // prepare returns the client and the request in the endpoint's dialect.
 func (c *Chat) prepare(req *mistral.ChatRequest, stream bool) (*mistral.Client, *mistral.ChatRequest, error) {
-	base, err := url.Parse(c.BaseURL)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, nil, errors.New("model: BaseURL is no URL like http://127.0.0.1:11434/v1")
+	base, err := c.base()
+	if err != nil {
+		return nil, nil, err
 	}
 	dialect := c.Dialect
 	if dialect == "" {
@@ -118,14 +118,27 @@ func (c *Chat) prepare(req *mistral.ChatRequest, stream bool) (*mistral.Client, 
 	if err != nil {
 		return nil, nil, err
 	}
+	return c.client(base, "chat/completions"), out, nil
+}
+
+func (c *Chat) base() (*url.URL, error) {
+	base, err := url.Parse(c.BaseURL)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, errors.New("model: BaseURL is no URL like http://127.0.0.1:11434/v1")
+	}
+	return base, nil
+}
+
+// client returns a client whose requests go to path below base.
+func (c *Chat) client(base *url.URL, path string) *mistral.Client {
 	client := &mistral.Client{
 		APIKey: c.Key, BaseURL: c.BaseURL, HTTPClient: c.HTTPClient,
 		MaxRetries: -1,
 	}
-	if path := strings.TrimRight(base.EscapedPath(), "/"); path != "" && !strings.HasSuffix(path, "/v1") {
-		client.HTTPClient = atPath(c.HTTPClient, base.JoinPath("chat/completions"))
+	if prefix := strings.TrimRight(base.EscapedPath(), "/"); prefix != "" && !strings.HasSuffix(prefix, "/v1") {
+		client.HTTPClient = atPath(c.HTTPClient, base.JoinPath(path))
 	}
-	return client, out, nil
+	return client
 }
 
 // atPath returns a client that makes every request to the path of target:

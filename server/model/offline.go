@@ -199,8 +199,12 @@ type planner struct {
 
 func newPlanner(req *mistral.ChatRequest, mayCall func(string) bool) *planner {
 	p := &planner{req: req, done: map[string]*outcome{}, rare: map[string]float64{}}
-	for _, t := range req.Tools {
-		tool := newTool(t.Function)
+	names := make([][]string, len(req.Tools))
+	for i, t := range req.Tools {
+		names[i] = nameWords(t.Function.Name)
+	}
+	for i, t := range req.Tools {
+		tool := newTool(t.Function, withoutNamespace(names[i], names))
 		tool.barred = mayCall != nil && !mayCall(tool.name)
 		p.tools = append(p.tools, tool)
 	}
@@ -325,7 +329,10 @@ func (p *planner) next() ([]step, string, error) {
 	planned := map[string]bool{}
 	busy := make([]bool, len(p.whole.tokens))
 	for _, g := range goals {
-		found, pending, err := p.resolve(g.tool, g.clause, busy, nil, false)
+		found, pending, err := p.resolve(g.tool, g.clause, busy, nil, g.lookUp)
+		if err != nil && g.extra {
+			continue
+		}
 		if err == nil && len(pending) == 0 && p.allFailed(found) {
 			// What the tool does not know as it stands, another may look up.
 			more, wait, err := p.resolve(g.tool, g.clause, busy, nil, true)

@@ -505,4 +505,68 @@ var offlineCases = []offlineCase{
 	{
 		name: "change without a tool for it", families: "tickets", readOnly: true, ask: `Close ticket 5`, refusal: "no tool fits",
 	},
+
+	{
+		name: "namespace like a tool", families: "namespaced", readOnly: true, ask: johnAsk, schema: weatherSchema,
+		results: map[string]string{`weather_get_user_location {"name":"John"}`: `{"user":"John","location":"Paris"}`, `weather_get_weather {"location":"Paris"}`: `{"location":"Paris","temperature":18.5,"conditions":"fog"}`},
+		calls:   []string{`weather_get_user_location {"name":"John"}`, `weather_get_weather {"location":"Paris"}`},
+		answer:  `{"user":"John","location":"Paris","temperature":18.5}`,
+	},
+	{
+		name: "namespace like a tool, text", families: "namespaced", readOnly: true, ask: johnAsk,
+		results: map[string]string{`weather_get_user_location {"name":"John"}`: `{"user":"John","location":"Paris"}`, `weather_get_weather {"location":"Paris"}`: `{"temperature":18.5}`},
+		calls:   []string{`weather_get_user_location {"name":"John"}`, `weather_get_weather {"location":"Paris"}`},
+		answer:  "temperature: 18.5",
+	},
+	{
+		name: "namespace like a tool, where somebody is", families: "namespaced", readOnly: true, ask: "What's the weather where Mary is right now?", schema: weatherSchema,
+		results: map[string]string{`weather_get_user_location {"name":"Mary"}`: `{"user":"Mary","location":"Oslo"}`, `weather_get_weather {"location":"Oslo"}`: `{"location":"Oslo","temperature":4,"conditions":"fog"}`},
+		calls:   []string{`weather_get_user_location {"name":"Mary"}`, `weather_get_weather {"location":"Oslo"}`},
+		answer:  `{"user":"Mary","location":"Oslo","temperature":4}`,
+	},
+	{
+		name: "namespace like a tool, the first link", families: "namespaced", readOnly: true, ask: "Where is John?",
+		results: map[string]string{`weather_get_user_location {"name":"John"}`: `Paris`},
+		calls:   []string{`weather_get_user_location {"name":"John"}`},
+		answer:  "Paris",
+	},
+	{
+		name: "only the schema names the tool", families: "namespaced", readOnly: true, ask: "How warm is it in Oslo?",
+		schema:  `{"type":"object","properties":{"location":{"type":"string"},"temperature":{"type":"number"}},"required":["location","temperature"]}`,
+		results: map[string]string{`weather_get_weather {"location":"Oslo"}`: `{"location":"Oslo","temperature":4,"conditions":"fog"}`},
+		calls:   []string{`weather_get_weather {"location":"Oslo"}`},
+		answer:  `{"location":"Oslo","temperature":4}`,
+	},
+	{
+		name: "a user whom nobody named", families: "namespaced", readOnly: true, ask: "How warm is it in Oslo?", schema: weatherSchema,
+		results: map[string]string{`weather_get_weather {"location":"Oslo"}`: `{"location":"Oslo","temperature":4,"conditions":"fog"}`},
+		calls:   []string{`weather_get_weather {"location":"Oslo"}`},
+		refusal: "the results have nothing for the field user",
+	},
+	{
+		name: "namespace, other words", families: "salary", readOnly: true, ask: "What is the salary for Mia Berg's grade?",
+		schema:  `{"type":"object","properties":{"employee":{"type":"string"},"salary":{"type":"number"}},"required":["employee","salary"]}`,
+		results: map[string]string{`salary_find_employee_grade {"employee":"Mia Berg"}`: `B3`, `salary_get_salary {"grade":"B3"}`: `51000`},
+		calls:   []string{`salary_find_employee_grade {"employee":"Mia Berg"}`, `salary_get_salary {"grade":"B3"}`},
+		answer:  `{"employee":"Mia Berg","salary":51000}`,
+	},
+	{
+		name: "namespace, words of neither", families: "harbour", readOnly: true, ask: `Tell me the tide at the port of the ship "Ada".`,
+		results: map[string]string{`tide_lookup_ship_port {"ship":"Ada"}`: `{"port":"Emden"}`, `tide_get_tide {"port":"Emden"}`: `{"height":1.2}`},
+		calls:   []string{`tide_lookup_ship_port {"ship":"Ada"}`, `tide_get_tide {"port":"Emden"}`},
+		answer:  "height: 1.2",
+	},
+	{
+		name: "a field that the words do not name", families: "harbour", readOnly: true, ask: `In which port is the ship "Ada"?`,
+		schema:  `{"type":"object","properties":{"port":{"type":"string"},"height":{"type":"number"}},"required":["port","height"]}`,
+		results: map[string]string{`tide_lookup_ship_port {"ship":"Ada"}`: `{"port":"Emden"}`, `tide_get_tide {"port":"Emden"}`: `{"height":1.2}`},
+		calls:   []string{`tide_lookup_ship_port {"ship":"Ada"}`, `tide_get_tide {"port":"Emden"}`},
+		answer:  `{"port":"Emden","height":1.2}`,
+	},
+	{
+		name: "no namespaces", families: "unprefixed", readOnly: true, ask: johnAsk, schema: weatherSchema,
+		results: map[string]string{`get_location {"name":"John"}`: `Paris`, `get_weather {"location":"Paris"}`: `18.5`},
+		calls:   []string{`get_location {"name":"John"}`, `get_weather {"location":"Paris"}`},
+		answer:  `{"user":"John","location":"Paris","temperature":18.5}`,
+	},
 }

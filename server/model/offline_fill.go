@@ -31,8 +31,8 @@ type param struct {
 	list     bool
 }
 
-func newTool(f mistral.Function) *offlineTool {
-	t := &offlineTool{name: f.Name, words: aboutLast(nameWords(f.Name)), desc: contentStems(f.Description)}
+func newTool(f mistral.Function, words []string) *offlineTool {
+	t := &offlineTool{name: f.Name, words: aboutLast(words), desc: contentStems(f.Description)}
 	t.old = strings.Contains(strings.ToLower(f.Description), "deprecated")
 	for _, m := range gives.FindAllStringSubmatch(f.Description, -1) {
 		t.gives = append(t.gives, contentStems(m[1])...)

@@ -12,6 +12,8 @@ import (
 type goal struct {
 	tool   *offlineTool
 	clause *clause
+	extra  bool // only the schema of the answer asks for it
+	lookUp bool // the words ask for what leads to it
 }
 
 // goals returns what the request asks for, in order. forced, if not empty, is
@@ -25,7 +27,7 @@ func (p *planner) goals(forced string) ([]goal, error) {
 		if i < 0 {
 			return nil, p.refuse("there is no tool " + forced)
 		}
-		return p.allowed([]goal{{p.tools[i], p.whole}})
+		return p.allowed([]goal{{tool: p.tools[i], clause: p.whole}})
 	}
 	var goals []goal
 	start := 0
@@ -44,18 +46,19 @@ func (p *planner) goals(forced string) ([]goal, error) {
 			c.from = goals[n-1].clause.from
 			goals = goals[:n-1]
 		}
-		goals = append(goals, goal{t, p.whole.part(c.from, end)})
+		goals = append(goals, goal{tool: t, clause: p.whole.part(c.from, end)})
 		start = end
 	}
 	if len(goals) == 0 {
 		if t := p.best(p.whole); t != nil {
-			goals = []goal{{t, p.whole}}
+			goals = []goal{{tool: t, clause: p.whole}}
 		}
 	}
 	if len(goals) == 0 && p.last != nil && len(p.last.params) > 0 && len(p.whole.pieces) > 0 && !p.whole.asks() {
 		// "And in X?" asks for what was asked for before.
-		goals = []goal{{p.last, p.whole}}
+		goals = []goal{{tool: p.last, clause: p.whole}}
 	}
+	goals = p.addFromSchema(goals)
 	if len(goals) == 0 {
 		return nil, p.refuse("no tool fits")
 	}
@@ -69,6 +72,82 @@ func (p *planner) allowed(goals []goal) ([]goal, error) {
 		}
 	}
 	return goals, nil
+}
+
+// addFromSchema adds the tools that tell what the schema of the answer requires
+// and no goal tells. They take the place of goals that only lead to them.
+func (p *planner) addFromSchema(goals []goal) []goal {
+	format := p.req.ResponseFormat
+	if format == nil || format.JSONSchema == nil {
+		return goals
+	}
+	schema, _ := parseValue(format.JSONSchema.Schema)
+	// What a tool takes may be in the request, so it comes last.
+	var fields, taken []param
+	for _, field := range requiredFields(schema, schema, 0) {
+		if slices.ContainsFunc(p.tools, func(t *offlineTool) bool { return t.takes(&field) }) {
+			taken = append(taken, field)
+			continue
+		}
+		fields = append(fields, field)
+	}
+	for _, field := range append(fields, taken...) {
+		known := func(t *offlineTool) bool { return t.tells(&field) || t.takes(&field) }
+		if slices.ContainsFunc(goals, func(g goal) bool { return known(g.tool) }) {
+			continue
+		}
+		var best *offlineTool
+		var bestScore float64
+		for _, t := range p.tools {
+			if t.barred || t.mustChange() || !t.tells(&field) {
+				continue
+			}
+			if score, _ := p.match(t, p.whole); best == nil || score > bestScore {
+				best, bestScore = t, score
+			}
+		}
+		if best == nil {
+			continue
+		}
+		n := len(goals)
+		goals = slices.DeleteFunc(goals, func(g goal) bool { return feeds(g.tool, best) })
+		led := len(goals) < n
+		goals = append(goals, goal{tool: best, clause: p.whole, extra: !led, lookUp: led})
+	}
+	return goals
+}
+
+// requiredFields returns the plain values that an answer must have.
+func requiredFields(schema, root value, depth int) []param {
+	schema = schema.resolve(root)
+	if schema.is("array") && depth < maxDepth {
+		return requiredFields(schema.get("items"), root, depth+1)
+	}
+	var out []param
+	for _, name := range schema.get("required").vals {
+		field := schema.get("properties").get(name.text).resolve(root)
+		if inner := field.is("array") || len(field.get("properties").keys) > 0; inner && depth < maxDepth {
+			out = append(out, requiredFields(field, root, depth+1)...)
+			continue
+		}
+		out = append(out, fieldParam(field, name.text))
+	}
+	return out
+}
+
+// tells says whether the tool speaks of a field that it does not take.
+func (t *offlineTool) tells(field *param) bool {
+	spoken := slices.Concat(t.words, t.desc)
+	return !t.takes(field) && slices.ContainsFunc(field.words, func(w string) bool { return !bland[w] && slices.Contains(spoken, w) })
+}
+
+// takes says whether the words of a field are those of a parameter.
+func (t *offlineTool) takes(field *param) bool {
+	return slices.ContainsFunc(t.params, func(q param) bool {
+		return slices.ContainsFunc(field.words, func(w string) bool {
+			return !bland[w] && (slices.Contains(q.words, w) || slices.Contains(q.desc, w))
+		})
+	})
 }
 
 // maxTokens bounds the work for one request, which grows faster than its length.

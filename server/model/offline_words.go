@@ -212,6 +212,34 @@ func nameWords(id string) []string {
 	return words
 }
 
+// withoutNamespace returns the words of one of names without the namespace
+// before it: what all the tools of a server share tells none of them apart. A
+// verb that tools share is no namespace, and one that leaves only verbs is what
+// the tool is about.
+func withoutNamespace(name []string, names [][]string) []string {
+	plain := func(w string) bool { return stop[w] || inGroups(verbs, stem(w)) || changing[stem(w)] }
+	shared := 0
+	for len(name) > 0 && shared < len(name) && !plain(name[shared]) {
+		same, other := 0, 0
+		for _, n := range names {
+			switch {
+			case len(n) > shared && slices.Equal(n[:shared+1], name[:shared+1]):
+				same++
+			case n[0] == name[0]:
+				other++
+			}
+		}
+		if same < 2 || other > 0 {
+			break
+		}
+		shared++
+	}
+	if !slices.ContainsFunc(name[shared:], func(w string) bool { return !plain(w) }) {
+		return name
+	}
+	return name[shared:]
+}
+
 var hyphened = regexp.MustCompile(`(?i)\b(e)-(mail)`)
 
 // contentStems returns the stems of the words of a text that say something.
