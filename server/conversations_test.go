@@ -548,6 +548,7 @@ func TestListConversations(t *testing.T) {
 	h.fails("GET", conversations+"?page=-1", "", 422, `"loc":["query","page"]`, "greater_than_equal")
 	h.fails("GET", conversations+"?page_size=0", "", 422, `"loc":["query","page_size"]`)
 	h.fails("GET", conversations+"?page_size=x", "", 422, "int_parsing")
+	h.ok("GET", conversations+"?metadata=%22~%3F~unset~%3F~sentinel~%3F~%22", "")
 	h.fails("GET", conversations+"?metadata=x", "", 422, `"loc":["query","metadata"]`)
 }
 

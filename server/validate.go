@@ -307,7 +307,9 @@ func (q *query) boolean(name string) *bool {
 // metadata reads a filter: one value that holds a JSON object.
 func (q *query) metadata() map[string]any {
 	text := q.values.Get("metadata")
-	if text == "" || text == "null" {
+	// The Python SDKs send the last of these (1.12.4, 2.10.1 and 3.7.0) when the
+	// caller gives no filter: their mark of an argument that is not set.
+	if text == "" || text == "null" || text == `"~?~unset~?~sentinel~?~"` {
 		return nil
 	}
 	var filter map[string]any
