@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -32,6 +33,7 @@ func TestMain(m *testing.M) {
 //	serve ARG...                starts tramontane serve and sets URL
 //	stop SIGNAL                 ends it; its exit code must be 0. With "-" it
 //	                            must end by itself
+//	get PATH                    fetches a path of the server that serve started
 //	norm FILE                   makes ids, times and versions in a file the same for all runs
 //	seen PATTERN                checks that the model, or proxy, got such a request
 //	gone FILE...                checks that processes, whose ids stand in the files, have ended
@@ -57,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"exits": exits,
 			"serve": serve,
 			"stop":  stop,
+			"get":   get,
 			"norm":  norm,
 			"gone":  gone,
 			"seen":  seen,
@@ -146,6 +149,18 @@ func stop(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("serve wrote more than its address on standard output: %s", rest)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("serve.stderr"), s.stderr.Bytes(), 0o666))
+}
+
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	resp, err := http.Get(ts.Getenv("URL") + args[0])
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if resp.StatusCode != http.StatusOK {
+		ts.Fatalf("GET %s: %s\n%s", args[0], resp.Status, body)
+	}
+	fmt.Fprintf(ts.Stdout(), "%s\n", body)
 }
 
 // What differs from run to run, and what stands for it.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -226,8 +227,10 @@ func (j *job) ask(ctx context.Context, store server.Store, tools []tramontane.To
 	defer api.close(0)
 	runner.Client = client
 	result, err := j.printer.follow(ctx, runner, input)
-	if said := seen.lastError(); err != nil && said != nil {
-		return result, &modelError{said}
+	said := seen.lastError()
+	// A model that was cut off tells nothing of why.
+	if err == nil || said == nil || errors.Is(said, context.Canceled) {
+		return result, err
 	}
-	return result, err
+	return result, &modelError{said}
 }
