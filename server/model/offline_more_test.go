@@ -47,35 +47,29 @@ func offlineRequest(t testing.TB, families string, messages ...mistral.ChatMessa
 	return &mistral.ChatRequest{Model: "any", Tools: tools, Messages: messages}
 }
 
-func TestOfflineRemembersEarlierTurns(t *testing.T) {
-	req := offlineRequest(t, "forecast", user("Where is John?"))
-	turns, _, err := converse(t, &model.Offline{}, req, map[string]string{`get_user_location {"name":"John"}`: "Paris"})
+func TestOfflineCallIDs(t *testing.T) {
+	req := offlineRequest(t, "forecast", user("What is the weather in Paris and London?"))
+	resp, err := new(model.Offline).Complete(context.Background(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, next := range []struct{ ask, call string }{
-		{"What is the weather there?", `get_weather {"location":"Paris"}`},
-		{"And in Rome?", `get_weather {"location":"Rome"}`},
-		{"Where is Mary?", `get_user_location {"name":"Mary"}`},
-	} {
-		req.Messages = append(req.Messages, user(next.ask))
-		turns, _, err = converse(t, &model.Offline{}, req, map[string]string{next.call: "fine"})
-		if err != nil {
-			t.Fatalf("%q: %v", next.ask, err)
-		}
-		if diff := cmp.Diff([]string{next.call}, turns); diff != "" {
-			t.Errorf("%q: calls (-want +got):\n%s", next.ask, diff)
-		}
-	}
 	ids := map[string]bool{}
-	for _, m := range req.Messages {
-		if m, ok := m.(*mistral.AssistantMessage); ok {
-			for _, c := range m.ToolCalls {
-				if ids[c.ID] || !regexp.MustCompile(`^[a-zA-Z0-9]{9}$`).MatchString(c.ID) {
-					t.Errorf("call id %q is not nine letters and digits, or is there twice", c.ID)
-				}
-				ids[c.ID] = true
-			}
+	for _, c := range resp.Choices[0].Message.ToolCalls {
+		if ids[c.ID] || !regexp.MustCompile(`^[a-zA-Z0-9]{9}$`).MatchString(c.ID) {
+			t.Errorf("call id %q is not nine letters and digits, or is there twice", c.ID)
+		}
+		ids[c.ID] = true
+	}
+}
+
+// A later turn plans anew, and makes a call again that an earlier turn made.
+func TestOfflineNextTurn(t *testing.T) {
+	req := offlineRequest(t, "forecast")
+	for range 2 {
+		req.Messages = append(req.Messages, user("Where is John?"))
+		turns, answer, err := converse(t, &model.Offline{}, req, map[string]string{`get_user_location {"name":"John"}`: "Paris"})
+		if diff := cmp.Diff([]string{`get_user_location {"name":"John"}`}, turns); diff != "" || err != nil || answer != "Paris" {
+			t.Errorf("answer %q, error %v, calls (-want +got):\n%s", answer, err, diff)
 		}
 	}
 }

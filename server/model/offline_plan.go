@@ -2,11 +2,58 @@ package model
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tramontane-dev/tramontane/mistral"
 )
+
+const (
+	maxSteps   = 24   // calls for one request
+	maxTokens  = 4000 // words of a request; the work grows faster than they do
+	maxClauses = 12   // wishes in a request; a text with more is one wish with a long value
+	maxChain   = 3    // calls that need one another
+)
+
+// A planner makes the next step towards the answer of one request. It plans
+// from the start each time, and what was done before it finds in the messages.
+type planner struct {
+	req     *mistral.ChatRequest
+	tools   []*offlineTool
+	rarity  map[string]float64 // how much a word of the tools tells them apart, 0 to 1
+	whole   *clause
+	done    map[string]*outcome
+	order   []*outcome
+	trouble *outcome // a step that failed and was needed
+}
+
+// A step is a call that is planned or made: a tool and a value, or null, for
+// each of its parameters.
+type step struct {
+	tool *offlineTool
+	vals []value
+}
+
+func (s step) args() value {
+	out := value{kind: '{'}
+	for i, v := range s.vals {
+		if v.kind != 0 {
+			out.set(s.tool.params[i].name, v)
+		}
+	}
+	return out
+}
+
+// key is the same for equal calls, whatever the order of their arguments.
+func (s step) key() string {
+	var args any
+	_ = json.Unmarshal([]byte(s.args().json()), &args) // what json returns is JSON
+	sorted, _ := json.Marshal(args)
+	return s.tool.name + " " + string(sorted)
+}
 
 // A goal is a tool whose result is asked for, and the words that ask for it.
 type goal struct {
@@ -16,103 +63,258 @@ type goal struct {
 	lookUp bool // the words ask for what leads to it
 }
 
+func newPlanner(req *mistral.ChatRequest, mayCall func(string) bool) *planner {
+	p := &planner{req: req, tools: newTools(req.Tools, mayCall), rarity: map[string]float64{}, done: map[string]*outcome{}}
+	for _, t := range p.tools {
+		words := slices.Concat(t.words, t.desc)
+		for i := range t.params {
+			words = append(words, t.params[i].words...)
+		}
+		slices.Sort(words)
+		for _, w := range slices.Compact(words) {
+			p.rarity[w]++
+		}
+	}
+	for w, n := range p.rarity {
+		p.rarity[w] = .3 + .7/n
+	}
+	text := p.readMessages()
+	tokens := tokenize(text)
+	p.whole = &clause{text: text, tokens: tokens, to: len(tokens)}
+	p.whole.pieces = valuesIn(text, tokens, func(s string) bool { return p.rarity[s] > 0 })
+	return p
+}
+
+// readMessages takes in the results of this turn's calls and returns what the
+// user asks: all that was said since the last reply.
+func (p *planner) readMessages() string {
+	var asks []string
+	replied := false
+	calls := map[string]step{}
+	for _, m := range p.req.Messages {
+		switch m := m.(type) {
+		case *mistral.UserMessage:
+			if replied {
+				asks, replied = nil, false
+				p.order = nil
+				clear(p.done)
+			}
+			asks = append(asks, m.Content.String())
+		case *mistral.AssistantMessage:
+			replied = true
+			for _, c := range m.ToolCalls {
+				calls[c.ID] = p.madeStep(c.Function.Name, c.Function.Arguments.Text)
+			}
+		case *mistral.ToolMessage:
+			s, ok := calls[m.ToolCallID]
+			if !ok {
+				s = p.madeStep(m.Name, "")
+			}
+			o := newOutcome(s, m.Content.String())
+			p.done[s.key()] = o
+			p.order = append(p.order, o)
+		}
+	}
+	return strings.Join(asks, "\n")
+}
+
+// madeStep is a call that was made, by this planner or by another model.
+func (p *planner) madeStep(name, args string) step {
+	tool := p.named(name)
+	if tool == nil {
+		tool = &offlineTool{name: name}
+	}
+	v, _ := parseValue([]byte(args))
+	s := step{tool: tool, vals: make([]value, len(tool.params))}
+	for i := range tool.params {
+		s.vals[i] = v.get(tool.params[i].name)
+	}
+	return s
+}
+
+func (p *planner) named(name string) *offlineTool {
+	if i := slices.IndexFunc(p.tools, func(t *offlineTool) bool { return t.name == name }); i >= 0 {
+		return p.tools[i]
+	}
+	return nil
+}
+
+// next returns the calls to make now or, if there are none, the answer.
+func (p *planner) next() ([]step, string, error) {
+	var choice mistral.ChatToolChoice
+	if p.req.ToolChoice != nil {
+		choice = *p.req.ToolChoice
+	}
+	if choice.Function == "" && choice.Mode == mistral.ToolChoiceNone {
+		if len(p.order) == 0 {
+			return nil, "", p.refuse("it may call no tool (tool_choice is none), and there are no results yet")
+		}
+		text, err := p.answer(p.order)
+		return nil, text, err
+	}
+	goals, err := p.goals(choice.Function)
+	if err != nil {
+		return nil, "", err
+	}
+	steps, outcomes, err := p.pursue(goals)
+	switch {
+	case len(steps) > 0 && len(p.done)+len(steps) > maxSteps:
+		return nil, "", p.refuse(fmt.Sprintf("it would take more than %d calls", maxSteps))
+	case len(steps) > 0 && p.req.ParallelToolCalls != nil && !*p.req.ParallelToolCalls:
+		return steps[:1], "", nil
+	case len(steps) > 0:
+		return steps, "", nil
+	case err != nil && p.trouble == nil:
+		return nil, "", err
+	case p.trouble != nil && !slices.Contains(outcomes, p.trouble):
+		outcomes = append(outcomes, p.trouble)
+	}
+	text, err := p.answer(outcomes)
+	return nil, text, err
+}
+
+// pursue returns the calls that the goals need now, the outcomes of those that
+// are reached, and why the first of the others cannot be.
+func (p *planner) pursue(goals []goal) (steps []step, outcomes []*outcome, lacking error) {
+	planned := map[string]bool{}
+	busy := make([]bool, len(p.whole.tokens))
+	for _, g := range goals {
+		found, pending, err := p.resolve(g, busy, nil)
+		if err != nil && lacking == nil && !g.extra {
+			lacking = err
+		}
+		for _, s := range slices.Concat(pending, found) {
+			key := s.key()
+			o := p.done[key]
+			switch {
+			case o == nil && !planned[key]:
+				planned[key] = true
+				steps = append(steps, s)
+			case o != nil && len(pending) == 0 && !slices.Contains(outcomes, o):
+				outcomes = append(outcomes, o)
+			}
+		}
+	}
+	return steps, outcomes, lacking
+}
+
+func (p *planner) refuse(reason string) *RefusalError {
+	e := &RefusalError{Request: p.whole.text, Reason: reason}
+	for _, t := range p.tools {
+		e.Tools = append(e.Tools, t.name)
+		if t.barred {
+			e.Barred = append(e.Barred, t.name)
+		}
+	}
+	return e
+}
+
 // goals returns what the request asks for, in order. forced, if not empty, is
 // the name of the one tool to call.
 func (p *planner) goals(forced string) ([]goal, error) {
-	if len(p.whole.tokens) > maxTokens {
-		return nil, p.refuse(fmt.Sprintf("it has more than %d words", maxTokens))
-	}
-	if forced != "" {
-		i := slices.IndexFunc(p.tools, func(t *offlineTool) bool { return t.name == forced })
-		if i < 0 {
-			return nil, p.refuse("there is no tool " + forced)
-		}
-		return p.allowed([]goal{{tool: p.tools[i], clause: p.whole}})
-	}
 	var goals []goal
-	start := 0
-	for _, end := range p.breaks() {
-		c := p.whole.part(start, end)
-		t := p.best(c)
-		if t == nil {
-			if len(goals) > 0 {
-				g := &goals[len(goals)-1]
-				g.clause = p.whole.part(g.clause.from, end)
-				start = end
-			}
-			continue
-		}
-		if n := len(goals); n > 0 && goals[n-1].tool == t {
-			c.from = goals[n-1].clause.from
-			goals = goals[:n-1]
-		}
-		goals = append(goals, goal{tool: t, clause: p.whole.part(c.from, end)})
-		start = end
+	switch t := p.named(forced); {
+	case len(p.whole.tokens) > maxTokens:
+		return nil, p.refuse(fmt.Sprintf("it has more than %d words", maxTokens))
+	case forced != "" && t == nil:
+		return nil, p.refuse("there is no tool " + forced)
+	case forced != "":
+		goals = []goal{{tool: t, clause: p.whole}}
+	default:
+		goals = p.fromSchema(p.fromWords())
 	}
-	if len(goals) == 0 {
-		if t := p.best(p.whole); t != nil {
-			goals = []goal{{tool: t, clause: p.whole}}
-		}
-	}
-	if len(goals) == 0 && p.last != nil && len(p.last.params) > 0 && len(p.whole.pieces) > 0 && !p.whole.asks() {
-		// "And in X?" asks for what was asked for before.
-		goals = []goal{{tool: p.last, clause: p.whole}}
-	}
-	goals = p.addFromSchema(goals)
-	if len(goals) == 0 {
-		return nil, p.refuse("no tool fits")
-	}
-	return p.allowed(goals)
-}
-
-func (p *planner) allowed(goals []goal) ([]goal, error) {
 	for _, g := range goals {
 		if g.tool.barred {
 			return nil, p.refuse("the tool that fits, " + g.tool.name + ", is not marked read-only")
 		}
 	}
+	if len(goals) == 0 {
+		return nil, p.refuse("no tool fits")
+	}
 	return goals, nil
 }
 
-// addFromSchema adds the tools that tell what the schema of the answer requires
+// fromWords returns a goal for each part of the request that asks for something.
+// A part that does not, or that asks for the same, belongs to the one before it.
+func (p *planner) fromWords() []goal {
+	var goals []goal
+	start := 0
+	for _, end := range p.breaks() {
+		t := p.best(p.part(start, end))
+		n := len(goals)
+		switch {
+		case n > 0 && (t == nil || goals[n-1].tool == t):
+			goals[n-1].clause = p.part(goals[n-1].clause.from, end)
+		case t != nil:
+			goals = append(goals, goal{tool: t, clause: p.part(start, end)})
+		default:
+			continue // what leads in belongs to what comes
+		}
+		start = end
+	}
+	if t := p.best(p.whole); len(goals) == 0 && t != nil {
+		goals = []goal{{tool: t, clause: p.whole}}
+	}
+	return goals
+}
+
+// breaks returns where one wish may end and the next begin.
+func (p *planner) breaks() []int {
+	var out []int
+	tokens, pieces := p.whole.tokens, p.whole.pieces
+	for i := 1; i < len(tokens); i++ {
+		link := tokens[i].low == "and" || tokens[i].low == "then"
+		inList := slices.ContainsFunc(pieces, func(x piece) bool { return i < x.from && pieces[x.list].to <= i })
+		if tokens[i].initial || link && !inList {
+			out = append(out, i)
+		}
+	}
+	if len(out) > maxClauses {
+		out = nil
+	}
+	return append(out, len(tokens))
+}
+
+func (p *planner) part(from, to int) *clause {
+	c := *p.whole
+	c.from, c.to = from, to
+	return &c
+}
+
+// fromSchema adds the tools that tell what the schema of the answer requires
 // and no goal tells. They take the place of goals that only lead to them.
-func (p *planner) addFromSchema(goals []goal) []goal {
+func (p *planner) fromSchema(goals []goal) []goal {
 	format := p.req.ResponseFormat
 	if format == nil || format.JSONSchema == nil {
 		return goals
 	}
 	schema, _ := parseValue(format.JSONSchema.Schema)
+	fields := requiredFields(schema, schema, 0)
 	// What a tool takes may be in the request, so it comes last.
-	var fields, taken []param
-	for _, field := range requiredFields(schema, schema, 0) {
-		if slices.ContainsFunc(p.tools, func(t *offlineTool) bool { return t.takes(&field) }) {
-			taken = append(taken, field)
-			continue
+	isTaken := func(q param) int {
+		if slices.ContainsFunc(p.tools, func(t *offlineTool) bool { return t.takes(&q) }) {
+			return 1
 		}
-		fields = append(fields, field)
+		return 0
 	}
-	for _, field := range append(fields, taken...) {
-		known := func(t *offlineTool) bool { return t.tells(&field) || t.takes(&field) }
-		if slices.ContainsFunc(goals, func(g goal) bool { return known(g.tool) }) {
+	slices.SortStableFunc(fields, func(a, b param) int { return isTaken(a) - isTaken(b) })
+	for _, field := range fields {
+		if slices.ContainsFunc(goals, func(g goal) bool { return g.tool.gives(&field) > 0 || g.tool.takes(&field) }) {
 			continue
 		}
 		var best *offlineTool
-		var bestScore float64
+		bestScore := 0.0
 		for _, t := range p.tools {
-			if t.barred || t.mustChange() || !t.tells(&field) {
-				continue
-			}
-			if score, _ := p.match(t, p.whole); best == nil || score > bestScore {
+			score, _ := p.match(t, p.whole)
+			if !t.barred && !t.changes() && t.gives(&field) > 0 && !t.takes(&field) && (best == nil || score > bestScore) {
 				best, bestScore = t, score
 			}
 		}
-		if best == nil {
-			continue
+		if best != nil {
+			rest := slices.DeleteFunc(slices.Clone(goals), func(g goal) bool { return g.tool.feeds(best) })
+			led := len(rest) < len(goals)
+			goals = append(rest, goal{tool: best, clause: p.whole, extra: !led, lookUp: led})
 		}
-		n := len(goals)
-		goals = slices.DeleteFunc(goals, func(g goal) bool { return feeds(g.tool, best) })
-		led := len(goals) < n
-		goals = append(goals, goal{tool: best, clause: p.whole, extra: !led, lookUp: led})
 	}
 	return goals
 }
@@ -130,15 +332,9 @@ func requiredFields(schema, root value, depth int) []param {
 			out = append(out, requiredFields(field, root, depth+1)...)
 			continue
 		}
-		out = append(out, fieldParam(field, name.text))
+		out = append(out, newParam(field, root, name.text, ""))
 	}
 	return out
-}
-
-// tells says whether the tool speaks of a field that it does not take.
-func (t *offlineTool) tells(field *param) bool {
-	spoken := slices.Concat(t.words, t.desc)
-	return !t.takes(field) && slices.ContainsFunc(field.words, func(w string) bool { return !bland[w] && slices.Contains(spoken, w) })
 }
 
 // takes says whether the words of a field are those of a parameter.
@@ -150,246 +346,174 @@ func (t *offlineTool) takes(field *param) bool {
 	})
 }
 
-// maxTokens bounds the work for one request, which grows faster than its length.
-const maxTokens = 4000
-
-// breaks returns where one wish may end and the next begin.
-func (p *planner) breaks() []int {
-	var out []int
-	tokens := p.whole.tokens
-	for i := 1; i < len(tokens); i++ {
-		link := tokens[i].low == "and" || tokens[i].low == "then"
-		if link && slices.ContainsFunc(p.whole.pieces, func(x piece) bool {
-			return x.prev >= 0 && p.whole.pieces[x.prev].to <= i && i < x.from
-		}) {
-			continue // within a list
-		}
-		if tokens[i].initial || link {
-			out = append(out, i)
+// gives says how likely a call of t tells what q asks for, 0 for not at all.
+func (t *offlineTool) gives(q *param) float64 {
+	if slices.ContainsFunc(t.params, func(x param) bool { return x.required && slices.Equal(x.words, q.words) }) {
+		return 0
+	}
+	score := 0.0
+	for _, w := range q.words {
+		near := nearest(w, t.words)
+		switch {
+		case len(w) < 2 || bland[w] && near < 1:
+		case near > 0:
+			score += 3 * near
+		case len(t.params) > 0 && slices.Contains(t.desc, w) && !t.takes(&param{words: []string{w}}):
+			score += 1.6
 		}
 	}
-	if len(out) > maxClauses {
-		out = nil
+	if q.want == kindFree && score == 0 {
+		score = 3 * nearest("text", t.words)
 	}
-	return append(out, len(tokens))
+	return score
 }
 
-// maxClauses bounds the wishes in one request. A text with more is one wish with
-// a long value.
-const maxClauses = 12
-
-func (c *clause) part(from, to int) *clause {
-	return &clause{text: c.text, tokens: c.tokens, pieces: c.pieces, from: from, to: to}
+// feeds says whether t gives what other requires.
+func (t *offlineTool) feeds(other *offlineTool) bool {
+	return slices.ContainsFunc(other.params, func(q param) bool { return q.required && t.gives(&q) > 0 })
 }
 
-// without returns the clause with the tokens in busy hidden.
-func (c *clause) without(busy []bool) *clause {
-	out := *c
-	out.busy = busy
-	return &out
-}
-
-// asks says whether the clause has words that are no values.
-func (c *clause) asks() bool {
-	for i := c.from; i < c.to; i++ {
-		inPiece := slices.ContainsFunc(c.pieces, func(x piece) bool { return x.from <= i && i < x.to })
-		if c.tokens[i].content() && !inPiece {
-			return true
-		}
-	}
-	return false
+// changes says whether the name of the tool is that of a change, which is never
+// a mere step to something else.
+func (t *offlineTool) changes() bool {
+	return slices.ContainsFunc(t.words, func(w string) bool { return changing[w] })
 }
 
 // best returns the tool that fits the clause best, or nil if none does.
 func (p *planner) best(c *clause) *offlineTool {
 	var best *offlineTool
-	var bestScore float64
-	scores := map[*offlineTool]float64{}
+	bestScore := 0.0
+	var fit []*offlineTool
 	for _, t := range p.tools {
 		score, ok := p.match(t, c)
 		if !ok {
 			continue
 		}
-		scores[t] = score
+		fit = append(fit, t)
 		if best == nil || score > bestScore {
 			best, bestScore = t, score
 		}
 	}
 	// A tool that gives what another one needs is a step on the way, if both are
 	// asked for by words of their own.
-	for range scores {
-		i := slices.IndexFunc(p.tools, func(t *offlineTool) bool {
-			_, fits := scores[t]
-			return fits && t != best && feeds(best, t) && !feeds(t, best) && ownWord(t, best, c)
+	for range fit {
+		i := slices.IndexFunc(fit, func(t *offlineTool) bool {
+			return t != best && best.feeds(t) && !t.feeds(best) && slices.ContainsFunc(c.tokens[c.from:c.to], func(tok token) bool {
+				return tok.content() && !isVerb(tok.stem) && slices.Contains(t.words, tok.stem) && nearest(tok.stem, best.words) == 0
+			})
 		})
 		if i < 0 {
 			break
 		}
-		best = p.tools[i]
+		best = fit[i]
 	}
 	return best
 }
 
-// ownWord says whether the clause has a word for the name of t that other has
-// not.
-func ownWord(t, other *offlineTool, c *clause) bool {
-	for i := c.from; i < c.to; i++ {
-		tok := &c.tokens[i]
-		if tok.content() && !inGroups(verbs, tok.stem) && nearest(tok.stem, t.words) == 1 && nearest(tok.stem, other.words) == 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// feeds says whether a gives what b requires.
-func feeds(a, b *offlineTool) bool {
-	return slices.ContainsFunc(b.params, func(q param) bool { return q.required && produces(a, &q) > 0 })
-}
-
-func nearest(w string, words []string) float64 {
-	best := 0.0
-	for _, x := range words {
-		best = max(best, akin(w, x))
-	}
-	return best
-}
-
-// match scores how well t fits the clause, and says whether it fits at all.
+// match scores how well t fits the clause, and says whether it fits at all: the
+// words must name what it is about, or all be explained.
 func (p *planner) match(t *offlineTool, c *clause) (float64, bool) {
 	f := c.fill(t)
-	score := 0.0
-	names, sure, described, verb, unexplained := 0, false, 0, false, 0
-	matched := map[string]bool{}
-	lead := ""
-	called := len(nameWords(t.name)) > 1 && strings.Contains(strings.ToLower(c.text), strings.ToLower(t.name))
-	if called {
-		score, sure = 6, true
+	score := float64(f.count)
+	named, described, verb, unexplained := 0, 0, false, 0
+	about := slices.Clone(t.desc)
+	for i := range t.params {
+		about = append(append(about, t.params[i].words...), t.params[i].desc...)
+		if x := f.pieces[i]; x != nil && x.kind == kindEnum {
+			named++
+		}
 	}
-	for i := c.from; i < c.to; i++ {
-		tok := &c.tokens[i]
-		if !tok.content() && !(tok.kind == kindWord && slices.Contains(t.words, tok.stem)) {
-			continue
-		}
-		if lead == "" {
-			lead = tok.low
-		}
-		used := f.used[i]
-		if matched[tok.stem] {
-			continue
-		}
-		isVerb := inGroups(verbs, tok.stem)
-		inName, inDesc := nearest(tok.stem, t.words), nearest(tok.stem, t.desc)
-		for k := range t.params {
-			inDesc = max(inDesc, nearest(tok.stem, t.params[k].words), nearest(tok.stem, t.params[k].desc))
-			if used {
-				inDesc = 0
-			}
-		}
+	words, lead := c.words(t, f)
+	for _, w := range words {
+		near := nearest(w, t.words)
 		switch {
-		case used && inName < 1:
-			if slices.ContainsFunc(f.pieces, func(x *piece) bool { return x != nil && x.kind == kindEnum && x.from <= i && i < x.to }) {
-				names++
+		case near > 0:
+			score += 3 * near * max(p.rarity[w], .5)
+			verb = verb || isVerb(w)
+			if !isVerb(w) {
+				named += 2
 			}
-		case inName > 0:
-			matched[tok.stem] = true
-			score += 3 * inName * p.weight(tok.stem, t.words)
-			if isVerb {
-				verb = true
-			} else {
-				names++
-				sure = sure || inName >= .7
-			}
-		case slices.ContainsFunc(t.words, func(w string) bool { return sameGroup(verbs, w, tok.stem) }):
+		case slices.ContainsFunc(t.words, func(x string) bool { return sameVerb(x, w) }):
 			score += .8
-		case inDesc > 0:
-			matched[tok.stem] = true
-			score += inDesc * p.weight(tok.stem, t.desc)
-			if !isVerb {
+		case nearest(w, about) > 0:
+			score += nearest(w, about) * max(p.rarity[w], .5)
+			if !isVerb(w) {
 				described++
 			}
-		case !isVerb:
+		case !isVerb(w):
 			unexplained++
 		}
 	}
-	for _, w := range c.implied() {
-		if near := nearest(w, t.words); near > 0 && !matched[w] {
-			score += 2 * near * p.weight(w, t.words)
-			names++
-			sure = true
+	meant := c.meant()
+	for _, w := range meant {
+		if near := nearest(w, t.words); near > 0 && !slices.Contains(words, w) {
+			score += 2 * near * max(p.rarity[w], .5)
+			named += 2
 		}
 	}
-	for i := range t.words {
-		w := t.words[i]
-		known := slices.ContainsFunc(c.tokens[c.from:c.to], func(tok token) bool { return akin(tok.stem, w) > 0 })
-		if verb := inGroups(verbs, w); verb && !known && !sameGroup(verbs, w, "read") && !sameGroup(verbs, w, "list") &&
-			!slices.ContainsFunc(c.tokens[c.from:c.to], func(tok token) bool { return sameGroup(verbs, tok.stem, w) }) {
+	for _, w := range t.words {
+		switch {
+		case nearest(w, words) > 0 || slices.Contains(meant, w) || slices.ContainsFunc(words, func(x string) bool { return sameVerb(x, w) }):
+		case isVerb(w) && !sameGroup(verbs, w, "read") && !sameGroup(verbs, w, "list"):
 			score -= .7
-		}
-		if !known && !inGroups(verbs, w) && !slices.Contains(c.implied(), w) {
-			score -= .4 * p.rare[w]
+		case !isVerb(w):
+			score -= .4 * p.rarity[w]
 		}
 	}
-	score += float64(f.count)
-	for _, i := range f.missing {
-		if !slices.ContainsFunc(p.tools, func(u *offlineTool) bool { return u != t && !u.barred && produces(u, &t.params[i]) > 0 }) {
-			score -= 2
+	lacks := false
+	for i := range t.params {
+		q := &t.params[i]
+		if q.required && f.vals[i] == nil {
+			lacks = true
+			if !slices.ContainsFunc(p.tools, func(u *offlineTool) bool { return u != t && !u.barred && u.gives(q) > 0 }) {
+				score -= 2
+			}
 		}
 	}
 	if t.old {
 		score -= 1.5
 	}
-	fits := sure || names > 0 && unexplained == 0 || verb && unexplained == 0 ||
-		described >= 2 && described >= 3*unexplained ||
-		described >= 1 && unexplained == 0 && f.count > 0 && len(f.missing) == 0
-	return score, fits && (called || c.mayChange(t, lead)) && f.leftover == ""
+	called := len(nameWords(t.name)) > 1 && strings.Contains(strings.ToLower(c.text), strings.ToLower(t.name))
+	if called {
+		score += 6
+	}
+	fits := called || named > 1 || unexplained == 0 && (named > 0 || verb || described > 0 && f.count > 0 && !lacks) ||
+		described >= 2 && described >= 3*unexplained
+	return score, fits && (called || mayChange(t, words, lead)) && f.leftover == ""
 }
 
-func (p *planner) weight(w string, words []string) float64 {
-	best := p.rare[w]
-	for _, x := range words {
-		if akin(w, x) > 0 {
-			best = max(best, p.rare[x])
-		}
-	}
-	return best
-}
-
-// mayChange says whether the clause and the tool agree on changing something:
-// both do, in like words, or neither does.
-func (c *clause) mayChange(t *offlineTool, lead string) bool {
-	like := func(a, b string) bool {
-		return a == b || sameGroup(verbs, a, b)
-	}
-	if s := stem(lead); changing[s] && !strings.HasSuffix(lead, "s") {
-		return slices.ContainsFunc(slices.Concat(t.words, t.desc), func(w string) bool { return like(s, w) })
-	}
-	for _, w := range t.words {
-		if changing[w] && !slices.ContainsFunc(c.tokens[c.from:c.to], func(tok token) bool { return like(tok.stem, w) }) {
-			return false
-		}
-	}
-	return true
-}
-
-var fileName = regexp.MustCompile(`^[^*?]*\w\.[a-z]\w{0,4}$`)
-
-// implied returns the words that the values of the clause stand for: who names
-// a path means a file or a directory.
-func (c *clause) implied() []string {
-	var out []string
-	for _, x := range c.pieces {
-		if x.from < c.from || x.to > c.to {
+// words returns the stems of the words of the clause that are no values, and the
+// word that leads.
+func (c *clause) words(t *offlineTool, f *filled) (words []string, lead string) {
+	for i := c.from; i < c.to; i++ {
+		tok := &c.tokens[i]
+		inName := tok.kind == kindWord && slices.Contains(t.words, tok.stem)
+		if !tok.content() && !inName {
 			continue
 		}
-		if x.kind == kindURL {
-			out = append(out, stem("page"), stem("url"))
+		if lead == "" {
+			lead = tok.low
 		}
+		if (!f.used[i] || inName) && !slices.Contains(words, tok.stem) {
+			words = append(words, tok.stem)
+		}
+	}
+	return words, lead
+}
+
+// meant returns the stems of the words that the values of the clause stand for:
+// who names a path means a file or a directory.
+func (c *clause) meant() []string {
+	var out []string
+	for _, x := range c.pieces {
 		base := x.text[strings.LastIndexAny(x.text, `/\`)+1:]
-		if x.kind == kindQuoted && fileName.MatchString(x.text) || x.kind == kindDotted && !strings.ContainsAny(base, "0123456789") || x.kind == kindPath && base != "" {
+		if x.from < c.from || x.to > c.to || x.kind != kindPath && !fileName.MatchString(x.text) {
+			continue
+		}
+		if base != "" {
 			out = append(out, stem("file"))
 		}
-		if x.kind == kindPath && !strings.Contains(base, ".") {
+		if !strings.Contains(base, ".") {
 			out = append(out, stem("directory"))
 		}
 	}
@@ -397,67 +521,46 @@ func (c *clause) implied() []string {
 	return slices.Compact(out)
 }
 
-// produces scores how likely a call of t gives a value for q.
-func produces(t *offlineTool, q *param) float64 {
-	score := 0.0
-	for _, w := range q.words {
-		if len(w) < 2 {
-			continue
-		}
-		if slices.ContainsFunc(t.params, func(x param) bool { return x.required && slices.Equal(x.words, q.words) }) {
-			return 0
-		}
-		near := nearest(w, t.words)
-		if bland[w] && near < 1 {
-			continue
-		}
-		if near >= .6 {
-			score += 3 * near
-		} else if slices.Contains(t.gives, w) && !bland[w] {
-			score += 1.6
-		}
+var fileName = regexp.MustCompile(`^[^*?]*/[^*?]*\w\.[a-z]\w{0,4}$`)
+
+// mayChange says whether the words and the tool agree on changing something:
+// both do, in like words, or neither does.
+func mayChange(t *offlineTool, words []string, lead string) bool {
+	has := func(list []string, verb string) bool {
+		return slices.ContainsFunc(list, func(w string) bool { return sameVerb(w, verb) })
 	}
-	if q.want == kindFree {
-		score += 3 * max(nearest("content", t.desc), nearest("text", t.words))
+	if s := stem(lead); changing[s] && !strings.HasSuffix(lead, "s") {
+		return has(t.words, s) || has(t.desc, s)
 	}
-	if score < 1.6 {
-		return 0
-	}
-	return score
+	return !slices.ContainsFunc(t.words, func(w string) bool { return changing[w] && !has(words, w) })
 }
 
-// resolve returns the calls of t that the clause asks for. If they need the
-// results of other calls first, it returns those as pending. busy are tokens
-// that other calls have used; the tokens used here are added. lookUp asks for
-// values from other tools where the words of the request would do.
-func (p *planner) resolve(t *offlineTool, c *clause, busy []bool, stack []*offlineTool, lookUp bool) (found, pending []step, err error) {
-	stack = append(stack, t)
-	f := c.fill(t)
+// resolve returns the calls that the goal takes. If they need the results of
+// other calls first, it returns those as pending. busy are tokens that other
+// calls have used; the tokens used here are added. stack are the tools that need
+// this one.
+func (p *planner) resolve(g goal, busy []bool, stack []*offlineTool) (found, pending []step, err error) {
+	t := g.tool
+	stack = append(slices.Clone(stack), t)
+	f := g.clause.fill(t)
 	p.complete(t, f, busy)
 	if f.leftover != "" {
 		return nil, nil, p.refuse(fmt.Sprintf("%s has no place for %q", t.name, f.leftover))
 	}
 	for i := range t.params {
 		q := &t.params[i]
-		if !q.required || len(stack) > 3 {
+		derived := q.required && p.derived(g, f, i)
+		if !q.required || len(stack) > maxChain || f.vals[i] != nil && !g.lookUp && !derived {
 			continue
 		}
-		missing := f.vals[i] == nil
-		derived := p.derived(t, q, f, i, c)
-		if !missing && !lookUp && !derived {
-			continue
-		}
-		vals, wait, ok := p.produce(q, f, i, c, stack)
+		vals, wait := p.produce(g, f, i, stack)
 		switch {
-		case ok && len(wait) > 0:
+		case len(wait) > 0:
 			pending = append(pending, wait...)
-			f.vals[i] = []value{{}}
-		case ok:
+		case len(vals) > 0:
 			f.vals[i] = vals
 		case derived && p.trouble != nil:
 			return nil, nil, p.refuse(p.trouble.String())
-		case missing && len(stack) == 1: // a mere step is not made of memories
-			f.vals[i] = p.remembered(q)
 		}
 	}
 	for i := range f.used {
@@ -466,209 +569,155 @@ func (p *planner) resolve(t *offlineTool, c *clause, busy []bool, stack []*offli
 	if len(pending) > 0 {
 		return nil, pending, nil
 	}
-	found = []step{{tool: t, vals: make([]value, len(t.params))}}
+	found, err = p.calls(t, f)
+	return found, nil, err
+}
+
+// calls returns a call for each combination of the values found.
+func (p *planner) calls(t *offlineTool, f *filled) ([]step, error) {
+	calls := []step{{tool: t, vals: make([]value, len(t.params))}}
 	for i := range t.params {
 		q := &t.params[i]
-		if f.vals[i] == nil && q.required && q.schema.get("default").kind == 0 {
-			return nil, nil, p.refuse(fmt.Sprintf("%s needs %q, which is not in the request", t.name, strings.Join(q.path, ".")))
-		}
 		vals := f.vals[i]
+		if vals == nil && q.required && q.schema.get("default").kind == 0 {
+			return nil, p.refuse(fmt.Sprintf("%s needs %q, which is not in the request", t.name, q.name))
+		}
 		if q.list && vals != nil {
 			vals = []value{{kind: '[', vals: vals}}
 		}
-		if len(vals) == 0 {
-			continue
-		}
 		var next []step
-		for _, s := range found {
+		for _, s := range calls {
 			for _, v := range vals {
 				n := step{tool: t, vals: slices.Clone(s.vals)}
 				n.vals[i] = v
 				next = append(next, n)
 			}
 		}
-		found = next
+		if len(next) > 0 {
+			calls = next
+		}
+		if len(calls) > maxSteps {
+			return nil, p.refuse(fmt.Sprintf("it would take more than %d calls", maxSteps))
+		}
 	}
-	return found, nil, nil
+	return calls, nil
 }
 
 // complete takes what the clause lacks from the rest of the request.
 func (p *planner) complete(t *offlineTool, f *filled, busy []bool) {
-	if len(f.missing) == 0 {
-		return
-	}
-	hidden := slices.Clone(busy)
+	rest := *p.whole
+	rest.hidden = slices.Clone(busy)
 	for i := range f.used {
-		hidden[i] = hidden[i] || f.used[i]
+		rest.hidden[i] = rest.hidden[i] || f.used[i]
 	}
-	rest := p.whole.without(hidden).fill(t)
-	for _, i := range f.missing {
-		if rest.pieces[i] == nil || rest.pieces[i].kind == kindFree {
-			continue
-		}
-		f.vals[i], f.pieces[i], f.tied[i] = rest.vals[i], rest.pieces[i], rest.tied[i]
-		for k := rest.pieces[i].from; k < rest.pieces[i].to; k++ {
-			f.used[k] = true
+	more := rest.fill(t)
+	for i, x := range more.pieces {
+		if t.params[i].required && f.vals[i] == nil && x != nil && x.kind != kindFree {
+			f.take(i, value{}, x)
+			f.vals[i], f.tied[i] = more.vals[i], more.tied[i]
 		}
 	}
 }
 
-// derived says whether the request asks for the value of q to be looked up: it
-// names q, as in "the q of X" or "X's q", and X is not said to be q itself.
-func (p *planner) derived(t *offlineTool, q *param, f *filled, i int, c *clause) bool {
-	if f.pieces[i] == nil || f.tied[i] {
+// derived says whether the request asks for the value of parameter i to be
+// looked up: it names it, as in "the q of X" or "X's q", or names what another
+// tool finds it by, and X is not said to be q itself.
+func (p *planner) derived(g goal, f *filled, i int) bool {
+	q, x, c := &g.tool.params[i], f.pieces[i], g.clause
+	if x == nil || f.tied[i] {
 		return false
 	}
-	at := f.pieces[i].from - 1
-	for at > c.from && articles[c.tokens[at].low] {
-		at--
+	before := ""
+	for at := x.from - 1; at >= c.from && before == ""; at-- {
+		if !articles[c.tokens[at].low] {
+			before = c.tokens[at].stem
+		}
 	}
 	for _, u := range p.tools {
-		if u == t || produces(u, q) == 0 || f.pieces[i].kind == kindFree {
+		if u == g.tool || u.gives(q) == 0 || x.kind == kindFree {
 			continue
 		}
-		if at >= c.from && slices.Contains(u.words, c.tokens[at].stem) && !slices.Contains(t.words, c.tokens[at].stem) {
+		if slices.Contains(u.words, before) && !slices.Contains(g.tool.words, before) {
 			return true
 		}
 		for k := range u.params {
-			if _, tied := c.suits(u, &u.params[k], f.pieces[i]); tied {
+			if _, tied := c.suits(u, &u.params[k], x); tied {
 				return true
 			}
 		}
 	}
-	if f.pieces[i].kind == kindQuoted {
-		return false
-	}
-	for k := c.from; k < c.to; k++ {
+	for k := c.from; k < c.to && x.kind != kindQuoted; k++ {
 		tok := &c.tokens[k]
-		inValue := f.pieces[i].from <= k && k < f.pieces[i].to && q.want != kindFree
-		if tok.content() && !inValue && !slices.Contains(t.words, tok.stem) && len(tok.stem) > 1 && (nearest(tok.stem, q.words) >= .6 || q.want == kindFree && sameGroup(nouns, tok.stem, "text")) {
-			return true
+		inValue := x.from <= k && k < x.to && q.want != kindFree
+		if tok.content() || tok.low == "where" {
+			if !inValue && !slices.Contains(g.tool.words, tok.stem) && len(tok.stem) > 1 && (nearest(tok.stem, q.words) > 0 ||
+				q.want == kindFree && nearest(tok.stem, []string{"text"}) > 0) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// produce gets values for q from another tool. If that has yet to be called, the
-// calls are returned instead.
-func (p *planner) produce(q *param, f *filled, i int, c *clause, stack []*offlineTool) ([]value, []step, bool) {
-	type source struct {
-		tool  *offlineTool
-		score float64
-	}
-	var sources []source
+// produce gets values for parameter i from another tool. If that has yet to be
+// called, the calls are returned instead.
+func (p *planner) produce(g goal, f *filled, i int, stack []*offlineTool) ([]value, []step) {
+	q := &g.tool.params[i]
+	var sources []*offlineTool
+	scores := map[*offlineTool]float64{}
 	for _, t := range p.tools {
-		if t.barred || slices.Contains(stack, t) {
-			continue
+		if score := t.gives(q); score > 0 && !t.barred && !t.changes() && !slices.Contains(stack, t) {
+			if s, ok := p.match(t, g.clause); ok {
+				score += s
+			}
+			sources = append(sources, t)
+			scores[t] = score
 		}
-		score := produces(t, q)
-		if score == 0 {
-			continue
-		}
-		if s, ok := p.match(t, c); ok {
-			score += s
-		}
-		if t.mustChange() {
-			continue
-		}
-		sources = append(sources, source{t, score})
 	}
-	slices.SortStableFunc(sources, func(a, b source) int { return cmp.Compare(b.score, a.score) })
+	slices.SortStableFunc(sources, func(a, b *offlineTool) int { return cmp.Compare(scores[b], scores[a]) })
 	// What other parameters have taken is theirs.
-	hidden := slices.Clone(f.used)
-	if f.pieces[i] != nil {
-		for k := f.pieces[i].from; k < f.pieces[i].to; k++ {
-			hidden[k] = false
-		}
-		for k := range hidden {
-			hidden[k] = hidden[k] && !spreadOver(f, i, k, c)
+	c := *g.clause
+	c.hidden = make([]bool, len(c.tokens))
+	for k, x := range f.pieces {
+		if x != nil && k != i {
+			for at := x.from; at < x.to; at++ {
+				c.hidden[at] = true
+			}
 		}
 	}
-	for _, s := range sources {
-		found, pending, err := p.resolve(s.tool, c.without(hidden), slices.Clone(f.used), stack, false)
+	for _, t := range sources {
+		found, pending, err := p.resolve(goal{tool: t, clause: &c}, slices.Clone(c.hidden), stack)
 		if err != nil {
 			continue
 		}
 		if len(pending) > 0 {
-			return nil, pending, true
+			return nil, pending
 		}
-		var vals []value
-		for _, call := range found {
-			o := p.done[call.key()]
-			if o == nil {
-				pending = append(pending, call)
-				continue
-			}
-			if o.failed {
-				p.trouble = o
-				continue
-			}
-			// Of many things that nobody chose from, none is the one that is meant.
-			if len(call.args().vals) == 0 && (len(o.val.vals) > 1 && o.val.kind == '[' || o.val.kind == 0 && strings.Contains(o.text, "\n")) {
-				continue
-			}
+		vals, pending := p.results(found, q)
+		if len(pending) > 0 || len(vals) > 0 {
+			return vals, pending
+		}
+	}
+	return nil, nil
+}
+
+// results finds the values for q in the results of calls, and returns the calls
+// that have none yet.
+func (p *planner) results(calls []step, q *param) (vals []value, pending []step) {
+	for _, call := range calls {
+		o := p.done[call.key()]
+		switch {
+		case o == nil:
+			pending = append(pending, call)
+		case o.failed:
+			p.trouble = o
+		// Of many things that nobody chose from, none is the one that is meant.
+		case len(call.args().vals) == 0 && (o.val.kind == '[' || strings.Contains(o.text, "\n")):
+		default:
 			if v, ok := o.find(q); ok {
 				vals = append(vals, v)
 			}
 		}
-		if len(pending) > 0 {
-			return nil, pending, true
-		}
-		if len(vals) > 0 {
-			return vals, nil, true
-		}
 	}
-	return nil, nil, false
-}
-
-// mustChange says whether the name of the tool is that of a change, which is
-// never a mere step to something else.
-func (t *offlineTool) mustChange() bool {
-	return slices.ContainsFunc(t.words, func(w string) bool { return changing[w] })
-}
-
-// spreadOver says whether token k belongs to the list whose head fills
-// parameter i.
-func spreadOver(f *filled, i, k int, c *clause) bool {
-	for j := range c.pieces {
-		x := &c.pieces[j]
-		if x.from <= k && k < x.to && x.prev >= 0 && x.kind == f.pieces[i].kind {
-			return true
-		}
-	}
-	return false
-}
-
-// find returns the value for q in the result of a call.
-func (o *outcome) find(q *param) (value, bool) {
-	facts := o.facts()
-	return bestFact(slices.DeleteFunc(facts, func(f fact) bool { return f.rank == 2 }), q, 0)
-}
-
-// remembered returns a value for q from calls made before, or nil.
-func (p *planner) remembered(q *param) []value {
-	var facts []fact
-	for _, o := range slices.Backward(p.order) {
-		facts = append(facts, o.facts()...)
-	}
-	for _, from := range [][]fact{facts, p.earlier} {
-		if v, ok := bestFact(from, q, .55); ok {
-			return []value{v}
-		}
-	}
-	return nil
-}
-
-func bestFact(facts []fact, q *param, least float64) (value, bool) {
-	best, bestLike := value{}, -1.0
-	for i := range facts {
-		like := facts[i].likeness(q.words, q.desc) - .05*float64(facts[i].rank)
-		if like < least-.2 || like <= bestLike {
-			continue
-		}
-		if v, ok := facts[i].as(q); ok && like+.05*float64(facts[i].rank) >= least {
-			best, bestLike = v, like
-		}
-	}
-	return best, bestLike > -1
+	return vals, pending
 }

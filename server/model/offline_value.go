@@ -69,21 +69,11 @@ func (v value) get(key string) value {
 	return value{}
 }
 
-// set adds a member, or goes on in one that is there, so that a path of names
-// makes nested objects.
-func (v *value) set(path []string, x value) {
-	if len(path) == 0 {
-		*v = x
-		return
-	}
+// set adds a member that is not there yet.
+func (v *value) set(key string, x value) {
 	v.kind = '{'
-	i := slices.Index(v.keys, path[0])
-	if i < 0 {
-		i = len(v.keys)
-		v.keys = append(v.keys, path[0])
-		v.vals = append(v.vals, value{})
-	}
-	v.vals[i].set(path[1:], x)
+	v.keys = append(v.keys, key)
+	v.vals = append(v.vals, x)
 }
 
 func (v value) scalar() bool { return v.kind != '{' && v.kind != '[' && v.kind != 0 }
@@ -188,7 +178,7 @@ func (v value) resolve(root value) value {
 		merged := value{kind: '{', keys: slices.Clone(next.keys), vals: slices.Clone(next.vals)}
 		for i, key := range v.keys {
 			if key != "anyOf" && key != "oneOf" && key != "allOf" && merged.get(key).kind == 0 {
-				merged.set([]string{key}, v.vals[i])
+				merged.set(key, v.vals[i])
 			}
 		}
 		v = merged
