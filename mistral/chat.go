@@ -196,13 +196,9 @@ type ChatDelta struct {
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (ms *ChatMessages) UnmarshalJSON(data []byte) error {
-	*ms = ChatMessages{}
-	return wire.Elements(data, func(raw []byte) error {
-		m, err := decodeChatMessage(raw)
-		*ms = append(*ms, m)
-		return err
-	})
+func (ms *ChatMessages) UnmarshalJSON(data []byte) (err error) {
+	*ms, err = decodeList(data, decodeChatMessage)
+	return err
 }
 
 func decodeChatMessage(data []byte) (ChatMessage, error) {
@@ -237,13 +233,17 @@ func (c ChatToolChoice) MarshalJSON() ([]byte, error) { return c.AppendJSON(nil)
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (c *ChatToolChoice) UnmarshalJSON(data []byte) error {
+	data, err := wire.Value(data)
+	if err != nil {
+		return err
+	}
 	if data[0] == '"' {
 		*c = ChatToolChoice{Mode: ToolChoice(wire.Text(data))}
 		return nil
 	}
 	name := wire.Text(wire.Member(wire.Member(data, "function"), "name"))
 	if name == "" {
-		return wire.Errorf("want a mode or a function with a name, got %s", data)
+		return wire.Errorf("want a mode or a function with a name, got %s", wire.Kind(data))
 	}
 	*c = ChatToolChoice{Function: name}
 	return nil

@@ -119,6 +119,11 @@ func (*FileChunk) isChunk()          {}
 func (*AudioChunk) isChunk()         {}
 func (*UnknownChunk) isChunk()       {}
 
+// maxThought is how deeply the JSON of a thought may be nested. Each level is
+// read once more, so that a few megabytes of thoughts in thoughts would take
+// seconds. The OpenAPI has none of those at all.
+const maxThought = 20
+
 func decodeChunk(data []byte) (Chunk, error) {
 	var c Chunk
 	kind := string(wire.Tag(data, "type"))
@@ -138,6 +143,9 @@ func decodeChunk(data []byte) (Chunk, error) {
 	case "tool_reference":
 		c = new(ToolReferenceChunk)
 	case "thinking":
+		if wire.Depth(data) > maxThought {
+			return &UnknownChunk{Type: kind, Raw: bytes.Clone(data)}, nil
+		}
 		c = new(ThinkChunk)
 	case "reference":
 		c = new(ReferenceChunk)
@@ -152,13 +160,9 @@ func decodeChunk(data []byte) (Chunk, error) {
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (cs *Chunks) UnmarshalJSON(data []byte) error {
-	*cs = Chunks{}
-	return wire.Elements(data, func(raw []byte) error {
-		c, err := decodeChunk(raw)
-		*cs = append(*cs, c)
-		return err
-	})
+func (cs *Chunks) UnmarshalJSON(data []byte) (err error) {
+	*cs, err = decodeList(data, decodeChunk)
+	return err
 }
 
 // imageURLObject is the form of an [ImageURL] that is not a string.
@@ -185,6 +189,10 @@ func (u ImageURL) MarshalJSON() ([]byte, error) { return u.AppendJSON(nil) }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (u *ImageURL) UnmarshalJSON(data []byte) error {
+	data, err := wire.Value(data)
+	if err != nil {
+		return err
+	}
 	if data[0] == '"' {
 		*u = ImageURL{URL: wire.Text(data)}
 		return nil

@@ -180,11 +180,7 @@ func inferEntry(data []byte) string {
 
 // UnmarshalJSON implements [json.Unmarshaler]. An entry without a type is taken
 // for what its members say.
-func (es *Entries) UnmarshalJSON(data []byte) error {
-	*es = Entries{}
-	return wire.Elements(data, func(raw []byte) error {
-		e, err := decodeEntry(raw)
-		*es = append(*es, e)
-		return err
-	})
+func (es *Entries) UnmarshalJSON(data []byte) (err error) {
+	*es, err = decodeList(data, decodeEntry)
+	return err
 }

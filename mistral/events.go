@@ -178,7 +178,8 @@ func decodeEvent(name string, data []byte, d *wire.Decoder) (Event, error) {
 	case "agent.handoff.done":
 		e = new(AgentHandoffDone)
 	default:
-		return &UnknownEvent{Type: string(kind), Raw: bytes.Clone(data)}, nil
+		_, err := wire.Value(data)
+		return &UnknownEvent{Type: string(kind), Raw: bytes.Clone(data)}, err
 	}
 	return e, d.Unmarshal(data, e)
 }

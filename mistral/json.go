@@ -216,17 +216,32 @@ func (v *ChatChunkChoice) UnmarshalJSON(b []byte) error { return wire.Unmarshal(
 func (v ChatDelta) MarshalJSON() ([]byte, error)  { return wire.Marshal(v) }
 func (v *ChatDelta) UnmarshalJSON(b []byte) error { return wire.Unmarshal(b, v) }
 
-func (v UnknownChunk) AppendJSON(dst []byte) ([]byte, error) { return append(dst, v.Raw...), nil }
-func (v UnknownChunk) MarshalJSON() ([]byte, error)          { return v.Raw, nil }
+func (v UnknownChunk) AppendJSON(dst []byte) ([]byte, error) { return wire.Append(dst, v.Raw) }
+func (v UnknownChunk) MarshalJSON() ([]byte, error)          { return v.AppendJSON(nil) }
 
-func (v UnknownEntry) AppendJSON(dst []byte) ([]byte, error) { return append(dst, v.Raw...), nil }
-func (v UnknownEntry) MarshalJSON() ([]byte, error)          { return v.Raw, nil }
+func (v UnknownEntry) AppendJSON(dst []byte) ([]byte, error) { return wire.Append(dst, v.Raw) }
+func (v UnknownEntry) MarshalJSON() ([]byte, error)          { return v.AppendJSON(nil) }
 
-func (v UnknownTool) AppendJSON(dst []byte) ([]byte, error) { return append(dst, v.Raw...), nil }
-func (v UnknownTool) MarshalJSON() ([]byte, error)          { return v.Raw, nil }
+func (v UnknownTool) AppendJSON(dst []byte) ([]byte, error) { return wire.Append(dst, v.Raw) }
+func (v UnknownTool) MarshalJSON() ([]byte, error)          { return v.AppendJSON(nil) }
 
-func (v UnknownEvent) AppendJSON(dst []byte) ([]byte, error) { return append(dst, v.Raw...), nil }
-func (v UnknownEvent) MarshalJSON() ([]byte, error)          { return v.Raw, nil }
+func (v UnknownEvent) AppendJSON(dst []byte) ([]byte, error) { return wire.Append(dst, v.Raw) }
+func (v UnknownEvent) MarshalJSON() ([]byte, error)          { return v.AppendJSON(nil) }
 
-func (v UnknownMessage) AppendJSON(dst []byte) ([]byte, error) { return append(dst, v.Raw...), nil }
-func (v UnknownMessage) MarshalJSON() ([]byte, error)          { return v.Raw, nil }
+func (v UnknownMessage) AppendJSON(dst []byte) ([]byte, error) { return wire.Append(dst, v.Raw) }
+func (v UnknownMessage) MarshalJSON() ([]byte, error)          { return v.AppendJSON(nil) }
+
+// decodeList decodes the elements of an array. As encoding/json writes a nil
+// list as null, null is one.
+func decodeList[T any](data []byte, decode func([]byte) (T, error)) ([]T, error) {
+	if string(data) == "null" {
+		return nil, nil
+	}
+	list := []T{}
+	err := wire.Elements(data, func(raw []byte) error {
+		v, err := decode(raw)
+		list = append(list, v)
+		return err
+	})
+	return list, err
+}

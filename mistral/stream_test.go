@@ -75,7 +75,7 @@ func TestStream(t *testing.T) {
 }
 
 func TestStreamWithMalformedEvent(t *testing.T) {
-	for _, data := range []string{`{"type":"message.output.delta","id":1}`, `{"type":"message.output.delta"`, `[]x`} {
+	for _, data := range []string{`{"type":"message.output.delta","id":1}`, `{"type":"message.output.delta"`, `[]x`, `{"type":"x.y",}`, `{"type":"x.y"} x`} {
 		client, _ := serve(t, http.StatusOK, "text/event-stream", startedFrame+"event: message.output.delta\ndata: "+data+"\n\n"+doneFrame)
 		got, err := collect(t, client.StreamAppend(t.Context(), "conv_1", &mistral.AppendRequest{}))
 		if err == nil || !mistral.Uncertain(err) || !cmp.Equal(got, []string{"started"}) {

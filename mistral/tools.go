@@ -130,11 +130,7 @@ func decodeTool(data []byte) (Tool, error) {
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (ts *Tools) UnmarshalJSON(data []byte) error {
-	*ts = Tools{}
-	return wire.Elements(data, func(raw []byte) error {
-		t, err := decodeTool(raw)
-		*ts = append(*ts, t)
-		return err
-	})
+func (ts *Tools) UnmarshalJSON(data []byte) (err error) {
+	*ts, err = decodeList(data, decodeTool)
+	return err
 }

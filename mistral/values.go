@@ -1,6 +1,7 @@
 package mistral
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -65,6 +66,10 @@ func (c Content) MarshalJSON() ([]byte, error) { return c.AppendJSON(nil) }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (c *Content) UnmarshalJSON(data []byte) error {
+	data, err := wire.Value(data)
+	if err != nil {
+		return err
+	}
 	switch data[0] {
 	case '"':
 		*c = Content{Text: wire.Text(data)}
@@ -73,7 +78,7 @@ func (c *Content) UnmarshalJSON(data []byte) error {
 		c.Text = ""
 		return c.Chunks.UnmarshalJSON(data)
 	}
-	return wire.Errorf("want text or a list of chunks, got %s", data)
+	return wire.Errorf("want text or a list of chunks, got %s", wire.Kind(data))
 }
 
 // DeltaContent is a piece of content in a stream: text, or one chunk.
@@ -99,7 +104,11 @@ func (c DeltaContent) AppendJSON(dst []byte) ([]byte, error) {
 func (c DeltaContent) MarshalJSON() ([]byte, error) { return c.AppendJSON(nil) }
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (c *DeltaContent) UnmarshalJSON(data []byte) (err error) {
+func (c *DeltaContent) UnmarshalJSON(data []byte) error {
+	data, err := wire.Value(data)
+	if err != nil {
+		return err
+	}
 	switch data[0] {
 	case '"':
 		*c = DeltaContent{Text: wire.Text(data)}
@@ -109,7 +118,7 @@ func (c *DeltaContent) UnmarshalJSON(data []byte) (err error) {
 		c.Chunk, err = decodeChunk(data)
 		return err
 	}
-	return wire.Errorf("want text or a chunk, got %s", data)
+	return wire.Errorf("want text or a chunk, got %s", wire.Kind(data))
 }
 
 // Inputs is what a request adds to a conversation: one message of the user, or
@@ -145,6 +154,10 @@ func (in Inputs) MarshalJSON() ([]byte, error) { return in.AppendJSON(nil) }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (in *Inputs) UnmarshalJSON(data []byte) error {
+	data, err := wire.Value(data)
+	if err != nil {
+		return err
+	}
 	switch data[0] {
 	case '"':
 		*in = Inputs{Text: wire.Text(data), text: true}
@@ -153,7 +166,7 @@ func (in *Inputs) UnmarshalJSON(data []byte) error {
 		*in = Inputs{}
 		return in.Entries.UnmarshalJSON(data)
 	}
-	return wire.Errorf("want text or a list of entries, got %s", data)
+	return wire.Errorf("want text or a list of entries, got %s", wire.Kind(data))
 }
 
 // Arguments are the arguments of a call as the model wrote them. The wire has
@@ -170,7 +183,7 @@ type Arguments struct {
 // AppendJSON appends the arguments as they go on the wire.
 func (a Arguments) AppendJSON(dst []byte) ([]byte, error) {
 	if a.Object {
-		return append(dst, a.Text...), nil
+		return wire.Append(dst, json.RawMessage(a.Text))
 	}
 	return wire.AppendString(dst, a.Text), nil
 }
@@ -180,6 +193,10 @@ func (a Arguments) MarshalJSON() ([]byte, error) { return a.AppendJSON(nil) }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (a *Arguments) UnmarshalJSON(data []byte) error {
+	data, err := wire.Value(data)
+	if err != nil {
+		return err
+	}
 	switch data[0] {
 	case '"':
 		*a = Arguments{Text: wire.Text(data)}
@@ -188,7 +205,7 @@ func (a *Arguments) UnmarshalJSON(data []byte) error {
 		*a = Arguments{Text: string(data), Object: true}
 		return nil
 	}
-	return wire.Errorf("want an object or a string that holds one, got %s", data)
+	return wire.Errorf("want an object or a string that holds one, got %s", wire.Kind(data))
 }
 
 // AgentVersion names a version of an agent, by number or by alias.
@@ -221,13 +238,17 @@ func (v AgentVersion) MarshalJSON() ([]byte, error) { return v.AppendJSON(nil) }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (v *AgentVersion) UnmarshalJSON(data []byte) error {
+	data, err := wire.Value(data)
+	if err != nil {
+		return err
+	}
 	if data[0] == '"' {
 		*v = AgentVersion{Alias: wire.Text(data)}
 		return nil
 	}
 	n, err := strconv.Atoi(string(data))
 	if err != nil {
-		return wire.Errorf("want a version number or an alias, got %s", data)
+		return wire.Errorf("want a version number or an alias, got %s", wire.Kind(data))
 	}
 	*v = AgentVersion{Number: n}
 	return nil
@@ -255,6 +276,10 @@ func (s Stop) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil) }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (s *Stop) UnmarshalJSON(data []byte) error {
+	data, err := wire.Value(data)
+	if err != nil {
+		return err
+	}
 	if data[0] == '"' {
 		*s = Stop{Texts: []string{wire.Text(data)}, single: true}
 		return nil
@@ -262,7 +287,7 @@ func (s *Stop) UnmarshalJSON(data []byte) error {
 	*s = Stop{Texts: []string{}}
 	return wire.Elements(data, func(raw []byte) error {
 		if raw[0] != '"' {
-			return wire.Errorf("want a string, got %s", raw)
+			return wire.Errorf("want a string, got %s", wire.Kind(raw))
 		}
 		s.Texts = append(s.Texts, wire.Text(raw))
 		return nil

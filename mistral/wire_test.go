@@ -2,6 +2,10 @@ package mistral_test
 
 import (
 	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tramontane-dev/tramontane/mistral"
@@ -33,5 +37,75 @@ func TestEntriesRoundTrip(t *testing.T) {
 		if want := "[" + in + "]"; string(got) != want {
 			t.Errorf("round trip:\n got %s\nwant %s", got, want)
 		}
+	}
+}
+
+// Everything that can be decoded is told malformed JSON, by whoever calls
+// UnmarshalJSON.
+func TestMalformedJSON(t *testing.T) {
+	types := slices.Concat(slices.Collect(maps.Keys(goTypes)), slices.Collect(maps.Keys(unionKinds)), []reflect.Type{
+		reflect.TypeFor[mistral.Entries](), reflect.TypeFor[mistral.Chunks](), reflect.TypeFor[mistral.Tools](), reflect.TypeFor[mistral.ChatMessages](),
+	})
+	for _, typ := range types {
+		if typ == reflect.TypeFor[json.RawMessage]() {
+			continue
+		}
+		for _, data := range []string{"", " ", `"`, `"a`, `"\x"`, `"a" "b"`, "{", `{"type":}`, "[", "[}", "[] x", "nul", "-"} {
+			if err := reflect.New(typ).Interface().(json.Unmarshaler).UnmarshalJSON([]byte(data)); err == nil {
+				t.Errorf("%v takes %q", typ, data)
+			}
+		}
+	}
+}
+
+func TestNilListsComeBack(t *testing.T) {
+	type saved struct {
+		Entries  mistral.Entries
+		Chunks   mistral.Chunks
+		Tools    mistral.Tools
+		Messages mistral.ChatMessages
+	}
+	data, err := json.Marshal(saved{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := saved{Entries: mistral.Entries{}}
+	if err := json.Unmarshal(data, &got); err != nil || !reflect.DeepEqual(got, saved{}) {
+		t.Errorf("%s is read as %+v, %v", data, got, err)
+	}
+}
+
+func TestRawThatIsNoJSON(t *testing.T) {
+	for _, raw := range []string{"{", "{} x", "x"} {
+		for _, in := range []mistral.Entry{
+			&mistral.UnknownEntry{Raw: json.RawMessage(raw)},
+			&mistral.FunctionCall{Arguments: mistral.Arguments{Text: raw, Object: true}},
+			&mistral.ToolExecution{Info: json.RawMessage(raw)},
+			&mistral.MessageInput{Content: mistral.Content{Chunks: mistral.Chunks{&mistral.UnknownChunk{Raw: json.RawMessage(raw)}}}},
+		} {
+			if got, err := (mistral.Inputs{Entries: mistral.Entries{in}}).AppendJSON(nil); err == nil {
+				t.Errorf("%T with %s is sent as %s", in, raw, got)
+			}
+		}
+	}
+}
+
+// Each level of thoughts in thoughts is read anew, so that their number has to
+// be bounded; what is beyond is kept as it is.
+func TestThoughtsInThoughts(t *testing.T) {
+	in := strings.Repeat(`{"type":"thinking","thinking":[`, 4000) + strings.Repeat(`]}`, 4000)
+	var got mistral.Chunks
+	if err := json.Unmarshal([]byte("["+in+"]"), &got); err != nil {
+		t.Fatal(err)
+	}
+	unknown, ok := got[0].(*mistral.UnknownChunk)
+	if !ok || unknown.Type != "thinking" || string(unknown.Raw) != in {
+		t.Errorf("thoughts nested 4000 times are a %T", got[0])
+	}
+	if err := json.Unmarshal([]byte(`[{"type":"thinking","thinking":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]}]}]`), &got); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := got[0].(*mistral.ThinkChunk); !ok {
+		t.Errorf("a thought in a thought is a %T", got[0])
 	}
 }

@@ -50,10 +50,10 @@ func at(step any, err error) error {
 	return &Error{Path: []any{step}, Msg: err.Error()}
 }
 
-// Unmarshal decodes data into the struct that v points to. The struct keeps no
-// reference to data. Members match fields by exact name; the last of equal
-// members wins. The error is an [*Error] with the path to what is wrong, and
-// leaves v in any state.
+// Unmarshal decodes data into the struct that v points to, of which nothing
+// stays as it was. The struct keeps no reference to data. Members match fields
+// by exact name; the last of equal members wins. The error is an [*Error] with
+// the path to what is wrong, and leaves v in any state.
 func Unmarshal(data []byte, v any) error { return unmarshal(data, v, nil) }
 
 // A Decoder decodes values that are much alike. A string that is the same as in
@@ -85,28 +85,48 @@ func unmarshal(data []byte, v any, d *Decoder) error {
 	return nil
 }
 
-// trim returns the one value in data without white space around it.
-func trim(data []byte) ([]byte, error) {
+// Value returns the one value in data without white space around it, or an
+// error if there is none, or more.
+func Value(data []byte) ([]byte, error) {
 	i := skipSpace(data, 0)
 	end, err := skipValue(data, i, 0)
 	if err != nil {
-		return nil, err
+		return nil, Errorf("%v", err)
 	}
 	if rest := skipSpace(data, end); rest != len(data) {
-		return nil, fmt.Errorf("invalid character %q after the JSON value", data[rest])
+		return nil, Errorf("invalid character %q after the JSON value", data[rest])
 	}
 	return data[i:end], nil
+}
+
+// Depth returns how deeply arrays and objects are nested in a value that was
+// checked, which of "x" is 0 and of [["x"]] 2.
+func Depth(data []byte) (deepest int) {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			end, _ := skipString(data, i)
+			i = end - 1
+		case '[', '{':
+			depth++
+			deepest = max(deepest, depth)
+		case ']', '}':
+			depth--
+		}
+	}
+	return deepest
 }
 
 // Elements calls f with the raw elements of an array, in order. An error of f
 // ends it and gets the index of the element in front of its path.
 func Elements(data []byte, f func(raw []byte) error) error {
-	data, err := trim(data)
+	data, err := Value(data)
 	if err != nil {
-		return Errorf("%v", err)
+		return err
 	}
 	if data[0] != '[' {
-		return Errorf("want an array, got %s", kind(data))
+		return Errorf("want an array, got %s", Kind(data))
 	}
 	n := 0
 	_, err = eachElement(data, 0, 0, func(raw []byte) error {
@@ -155,7 +175,8 @@ func Tag(data []byte, name string) []byte {
 	return raw[1 : len(raw)-1]
 }
 
-// Text returns the text of a raw JSON string, or "" if raw is no string.
+// Text returns the text of a raw JSON string that was checked, or "" if raw is
+// no string.
 func Text(raw []byte) string {
 	if len(raw) < 2 || raw[0] != '"' {
 		return ""
@@ -174,10 +195,10 @@ func decodeStruct(p *plan, data []byte, i, depth int, v reflect.Value, d *Decode
 		if err != nil {
 			return end, Errorf("%v", err)
 		}
-		return end, Errorf("want an object, got %s", kind(data[i:]))
+		return end, Errorf("want an object, got %s", Kind(data[i:]))
 	}
+	v.SetZero()
 	extra := v.Field(p.extra).Addr().Interface().(*Extra)
-	*extra = Extra{}
 	next := 0
 	end, err := eachMember(data, i, depth, func(name, value []byte) error {
 		i := p.lookup(name, next)
@@ -203,7 +224,7 @@ func (f *field) decode(value []byte, i int, extra *Extra, v reflect.Value, d *De
 	extra.seen |= bit
 	if f.index < 0 {
 		if f.name == "type" && string(value) != f.constant {
-			return Errorf("want %s, got %s", f.constant, value)
+			return Errorf("want %s, got %.100s", f.constant, value)
 		}
 		return nil
 	}
@@ -288,12 +309,12 @@ func decodeValue(c codec, data []byte, v reflect.Value) error {
 		return v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(data)
 	case codecString:
 		if data[0] != '"' {
-			return Errorf("want a string, got %s", kind(data))
+			return Errorf("want a string, got %s", Kind(data))
 		}
 		v.SetString(unquote(data))
 	case codecBool:
 		if data[0] != 't' && data[0] != 'f' {
-			return Errorf("want true or false, got %s", kind(data))
+			return Errorf("want true or false, got %s", Kind(data))
 		}
 		v.SetBool(data[0] == 't')
 	case codecInt:
@@ -305,7 +326,7 @@ func decodeValue(c codec, data []byte, v reflect.Value) error {
 	case codecFloat:
 		n, err := strconv.ParseFloat(string(data), 64)
 		if err != nil || data[0] == '"' {
-			return Errorf("want a number, got %s", kind(data))
+			return Errorf("want a number, got %s", Kind(data))
 		}
 		v.SetFloat(n)
 	case codecPointer:
@@ -330,7 +351,7 @@ func decodeInt(data []byte) (int64, error) {
 	}
 	f, err := strconv.ParseFloat(string(data), 64)
 	if err != nil || data[0] == '"' || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
-		return 0, Errorf("want a whole number, got %s", kind(data))
+		return 0, Errorf("want a whole number, got %s", Kind(data))
 	}
 	return int64(f), nil
 }
@@ -351,7 +372,7 @@ func decodeSlice(data []byte, v reflect.Value) error {
 
 func decodeMap(data []byte, v reflect.Value) error {
 	if data[0] != '{' {
-		return Errorf("want an object, got %s", kind(data))
+		return Errorf("want an object, got %s", Kind(data))
 	}
 	out := reflect.MakeMap(v.Type())
 	c := codecOf(v.Type().Elem())
@@ -370,8 +391,8 @@ func decodeMap(data []byte, v reflect.Value) error {
 	return nil
 }
 
-// kind names the kind of a raw value for an error message.
-func kind(data []byte) string {
+// Kind names the kind of a raw value that was checked, for an error message.
+func Kind(data []byte) string {
 	switch data[0] {
 	case '"':
 		return "a string"

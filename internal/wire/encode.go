@@ -118,7 +118,7 @@ func appendRaw(dst, raw []byte) ([]byte, error) {
 	if len(raw) == 0 {
 		return append(dst, "null"...), nil
 	}
-	if _, err := trim(raw); err != nil {
+	if _, err := Value(raw); err != nil {
 		return nil, err
 	}
 	return append(dst, raw...), nil

@@ -87,6 +87,35 @@ func TestFieldSetToZeroAfterDecoding(t *testing.T) {
 	}
 }
 
+func TestNothingStaysOfWhatWasThere(t *testing.T) {
+	v := outer{Option: "old", Inner: &inner{Name: "old"}}
+	// Of equal members the last wins, and is not mixed with the first.
+	in := `{"text":"x","always":false,"list":[{"name":"a"}],"list":[{"type":"inner","later":1}]}`
+	if err := wire.Unmarshal([]byte(in), &v); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"text":"x","always":false,"list":[{"type":"inner","name":"","later":1}]}`
+	if got, err := wire.Marshal(v); err != nil || string(got) != want {
+		t.Errorf("Marshal = %s, %v, want %s", got, err, want)
+	}
+	type nested struct {
+		Inner inner `json:"inner"`
+		Extra wire.Extra
+	}
+	var n nested
+	if err := wire.Unmarshal([]byte(`{"inner":{"name":"first"},"inner":{}}`), &n); err != nil || n.Inner.Name != "" {
+		t.Errorf("of two members the name is %q, %v, want the last one's", n.Inner.Name, err)
+	}
+}
+
+func TestDepth(t *testing.T) {
+	for in, want := range map[string]int{`"[["`: 0, `1`: 0, `{}`: 1, `[[],{"a":[0]}]`: 3, `{"]\"}":[["{"]]}`: 3} {
+		if got := wire.Depth([]byte(in)); got != want {
+			t.Errorf("Depth(%s) = %d, want %d", in, got, want)
+		}
+	}
+}
+
 func TestErrorsNameThePath(t *testing.T) {
 	for _, test := range []struct{ in, want string }{
 		{`{"text":1}`, `text: want a string, got a number`},
