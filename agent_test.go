@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mistral"
@@ -246,7 +248,18 @@ func TestAgentOwnVersionOfRunsAtOnce(t *testing.T) {
 	a.agent = theAgent
 	v := &versions{api: a, made: []mistral.Agent{}}
 	var mu sync.Mutex // versions is for one request at a time
+	var read atomic.Int32
+	all := make(chan struct{})
 	client.HTTPClient = &http.Client{Transport: handlerTransport{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/versions") {
+			if read.Add(1) == 4 {
+				close(all)
+			}
+			select { // let the others come as far, if they can
+			case <-all:
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		v.ServeHTTP(w, r)
@@ -296,7 +309,7 @@ func TestAgentMissing(t *testing.T) {
 // A run changes neither the agent that it remembers nor what the Runner has.
 func TestAgentIsRememberedAsItIs(t *testing.T) {
 	reply := "[" + message(`{"user":"u","town":"t"}`) + "]"
-	a, client := newAPI(t, reply, reply)
+	a, client := newAPI(t, reply, reply, reply)
 	a.agent = theAgent
 	args := &mistral.CompletionArgs{MaxTokens: new(int)}
 	runner := &tramontane.Runner{
@@ -304,13 +317,18 @@ func TestAgentIsRememberedAsItIs(t *testing.T) {
 		Tools:  []tramontane.Tool{tramontane.Func("locate", "", locate, nil)},
 		Output: tramontane.OutputOf[answer](),
 	}
-	for range 2 {
+	run := func() {
 		if _, err := runner.Run(t.Context(), tramontane.UserText("Hi"), nil); err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
 	}
-	if a.got[1] != a.got[2] {
-		t.Errorf("the second start differs:\n%s\n%s", a.got[1], a.got[2])
+	run()
+	var runs sync.WaitGroup // at once, for the race detector
+	runs.Go(run)
+	runs.Go(run)
+	runs.Wait()
+	if a.got[1] != a.got[2] || a.got[1] != a.got[3] {
+		t.Errorf("starts differ: %q", a.got[1:])
 	}
 	for want, n := range map[string]int{`"name":"locate"`: 1, `"max_tokens":0`: 1, `"temperature":0.3`: 1} {
 		if got := strings.Count(a.got[2], want); got != n {
@@ -355,6 +373,9 @@ func TestAgentOwnVersionIsMadeOnceThoughTheRunIsResumed(t *testing.T) {
 type handlerTransport struct{ handler http.Handler }
 
 func (h handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
 	rec := httptest.NewRecorder()
 	h.handler.ServeHTTP(rec, r)
 	return rec.Result(), nil

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -42,39 +43,37 @@ func streamOf(tools ...string) string {
 func TestMaxParallel(t *testing.T) {
 	for _, row := range []struct{ limit, want int }{{1, 1}, {3, 3}, {0, 8}, {-1, 8}} {
 		t.Run(fmt.Sprint(row.limit), func(t *testing.T) {
-			const calls = 12
-			names := make([]string, calls)
-			for i := range names {
-				names[i] = fmt.Sprint("t", i)
-			}
-			_, client := newAPI(t, callsOf(names...), "["+message("Done.")+"]")
-			var running, most atomic.Int32
-			full, release := make(chan none, calls), make(chan none)
-			var tools []tramontane.Tool
-			for _, name := range names {
-				tools = append(tools, tramontane.Func(name, "", func(context.Context, none) (string, error) {
-					n := running.Add(1)
-					defer running.Add(-1)
-					for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
-					}
-					full <- none{}
-					<-release
-					return "", nil
-				}, nil))
-			}
-			go func() {
-				for range row.want { // as many as there may be are there at once
-					<-full
+			synctest.Test(t, func(t *testing.T) {
+				var names []string
+				var tools []tramontane.Tool
+				var running atomic.Int32
+				release := make(chan none)
+				for i := range 12 {
+					names = append(names, fmt.Sprint("t", i))
+					tools = append(tools, tramontane.Func(names[i], "", func(context.Context, none) (string, error) {
+						running.Add(1)
+						defer running.Add(-1)
+						<-release
+						return "", nil
+					}, nil))
+				}
+				a := &api{t: t, replies: []string{callsOf(names...), "[" + message("Done.") + "]"}}
+				client := &mistral.Client{HTTPClient: &http.Client{Transport: handlerTransport{a}}, BaseURL: "http://127.0.0.1:1"}
+				runner := &tramontane.Runner{Client: client, Model: "m", MaxParallel: row.limit, Tools: tools}
+				ended := make(chan error)
+				go func() {
+					_, err := runner.Run(t.Context(), tramontane.UserText("Go."), nil)
+					ended <- err
+				}()
+				synctest.Wait() // until nothing moves
+				if got := int(running.Load()); got != row.want {
+					t.Errorf("%d calls at once, want %d", got, row.want)
 				}
 				close(release)
-			}()
-			runner := &tramontane.Runner{Client: client, Model: "m", MaxParallel: row.limit, Tools: tools}
-			if _, err := runner.Run(t.Context(), tramontane.UserText("Go."), nil); err != nil {
-				t.Fatal(err)
-			}
-			if got := int(most.Load()); got != row.want {
-				t.Errorf("%d calls at once, want %d", got, row.want)
-			}
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
 		})
 	}
 }

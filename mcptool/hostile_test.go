@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +29,36 @@ func TestServerClosesOutput(t *testing.T) {
 	}
 	if err := s.Connect(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A server that takes no more input is started anew at once, though a call
+// still waits for its answer.
+func TestServerClosesInput(t *testing.T) {
+	t.Parallel()
+	s := testServer(t, "walled")
+	tools := start(t, s)
+	first := make(chan error)
+	go func() {
+		_, err := tools["t"].call(t.Context(), "")
+		first <- err
+	}()
+	eventually(t, "the input is closed", func() bool { return slices.Contains(s.Status().Stderr, "walled") })
+	if _, err := tools["t"].call(t.Context(), ""); err == nil {
+		t.Error("a call went through")
+	}
+	again := make(chan error, 1)
+	go func() { again <- s.Connect(t.Context()) }()
+	select {
+	case err := <-again:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("Connect waits for the old call")
+	}
+	if err := <-first; !errors.Is(err, tramontane.ErrOutcomeUnknown) {
+		t.Errorf("the first call: %v, want an unknown outcome", err)
 	}
 }
 
@@ -81,6 +113,8 @@ func TestNoFileIsLeft(t *testing.T) {
 			t.Error("the broken server was connected")
 		}
 	}
+	// Without a limit, no finalizer closes what we forgot.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	once() // what the runtime opens once stays open
 	before := open()
 	once()

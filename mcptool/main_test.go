@@ -154,6 +154,17 @@ func init() {
 				return answer(method, params)
 			})
 		},
+		// Closes its input in a call, and lives on.
+		"walled": func() {
+			serveRaw(func(method string, params json.RawMessage) string {
+				if method == "tools/call" {
+					os.Stdin.Close()
+					fmt.Fprintln(os.Stderr, "walled")
+					select {}
+				}
+				return answerAll(nil)(method, params)
+			})
+		},
 		// Says and asks far more than anybody wants, and reads no answer.
 		"chatty": func() {
 			answer := answerAll(nil)
