@@ -13,7 +13,8 @@ type Decision struct {
 func Allow() Decision { return Decision{verdict: loop.Allow} }
 
 // Deny keeps a call from being made. The model is told the reason, if it is
-// not empty.
+// not empty and the call is one that the program answers: the API takes none
+// for its own tools.
 func Deny(reason string) Decision { return Decision{verdict: loop.Deny, reason: reason} }
 
 // Later leaves a call open: the run ends with [ErrPending], and can be resumed

@@ -21,8 +21,9 @@ type FoundEvent struct {
 // ResultEvent is the result of a call that the program answers, in the order of
 // the model's calls.
 type ResultEvent struct {
-	// Call is the call that was answered. If it was not made for its arguments,
-	// they are what the model sent, which need not be JSON.
+	// Call is the call that was answered. If it was not made because its
+	// arguments are no JSON object, they are here as the model sent them, and
+	// marshalling them may fail.
 	Call Call
 
 	// Entry is what the model is told.

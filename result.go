@@ -42,8 +42,8 @@ type Result struct {
 	// and the results of the program's own tools among them.
 	Entries mistral.Entries
 
-	// Text is the text of the model's last message. It is empty if the run
-	// ended without one.
+	// Text is the text of the last message in the model's last reply. It is
+	// empty if that has none, or if there was no reply.
 	Text string
 
 	// Output is Text as the JSON that the Runner's Output asked for. If nil,

@@ -73,23 +73,26 @@ type Runner struct {
 	Local bool
 
 	// MaxTurns is how often the model may reply before the run ends with
-	// ErrMaxTurns. If zero, it is 20.
+	// ErrMaxTurns, counted anew when it is resumed. If not positive, it is 20.
 	MaxTurns int
 
-	// MaxParallel is how many calls run at once. If zero, it is 8.
+	// MaxParallel is how many calls run at once. If not positive, it is 8.
 	MaxParallel int
 
 	// OnToolError says what a call that fails does to the run. If zero, the
 	// model is told and the run goes on.
 	OnToolError ToolErrorPolicy
 
-	// Approve is asked before each call, one at a time in a run. An error
-	// counts as Later, and so does a panic. If nil, every call is made, except
-	// those of the server that need a person's word: they stay pending.
+	// Approve is asked before each call, one at a time in a run, while calls
+	// that it allowed before may be running. It is not asked after ctx has
+	// ended. An error counts as Later, and so does a panic; both are logged. If
+	// nil, every call is made, except those of the server that need a person's
+	// word: they stay pending.
 	Approve func(ctx context.Context, call *Call, tool Definition) (Decision, error)
 
 	// Logger receives what is worth knowing and no error: tools that panicked,
-	// requests that were lost and not repeated. If nil, it is discarded.
+	// questions to Approve that failed, requests that were lost. If nil, it is
+	// discarded.
 	Logger *slog.Logger
 
 	agents agentCache
@@ -125,7 +128,8 @@ type RunOptions struct {
 	Resume *State
 
 	// Decisions are words on the pending calls of Resume, by [Call.Key]. What
-	// has none is asked of the Runner's Approve, if there is one.
+	// has none is asked of the Runner's Approve, if there is one, and otherwise
+	// stays pending. Keys of no such call are ignored.
 	Decisions map[string]Decision
 }
 
@@ -134,7 +138,8 @@ func UserText(text string) []mistral.Entry {
 	return []mistral.Entry{&mistral.MessageInput{Role: mistral.RoleUser, Content: mistral.Content{Text: text}}}
 }
 
-// Run runs the agent until it has answered.
+// Run runs the agent until it has answered. If ctx ends, Run ends as soon as
+// the request and the tools that are under way have returned, with ctx's cause.
 //
 // The Result is never nil, and holds what there is even when Run returns an
 // error: ErrMaxTurns or ErrPending, the error of a context that ended, an error
@@ -154,8 +159,9 @@ func (r *Runner) Run(ctx context.Context, input []mistral.Entry, opts *RunOption
 // pair is a *[DoneEvent] with the Result, and the error that Run would return.
 // Events of the API and of the program's own tools stand in one order.
 //
-// To break off the sequence cancels the run and waits for its tools. It may be
-// ranged over once.
+// To break off the sequence cancels the run and waits for its tools; a run that
+// may be resumed is therefore cancelled by its ctx, for its DoneEvent to come.
+// To range over the sequence again is to make another run.
 func (r *Runner) Stream(ctx context.Context, input []mistral.Entry, opts *RunOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		d, first, err := r.newDriver(input, opts)

@@ -19,8 +19,12 @@ type Tool interface {
 	//
 	// A failure that the model should see and can react to is a ToolResult with
 	// IsError set, or an error: a run treats both alike, as its
-	// [Runner.OnToolError] says. If ctx ends, Call should return soon, with
-	// ctx's error.
+	// [Runner.OnToolError] says, and so is a panic. A nil ToolResult is an empty
+	// one. The error of a call that may have had its effect all the same wraps
+	// [ErrOutcomeUnknown].
+	//
+	// If ctx ends, Call should return soon, with ctx's error: the run waits for
+	// it, and takes the outcome of a call that then fails as unknown.
 	Call(ctx context.Context, call *Call) (*ToolResult, error)
 }
 
@@ -82,6 +86,8 @@ type Call struct {
 	// Name is the name of the tool, as in its Definition.
 	Name string
 
-	// Arguments is a JSON object. If the model sent none, it is {}.
+	// Arguments is a JSON object. If the model sent none, it is {}. A Tool gets
+	// nothing else; where a call is only shown, see [ResultEvent], it may be
+	// what the model sent instead of one.
 	Arguments json.RawMessage
 }
