@@ -137,21 +137,9 @@ func (f *fact) likeness(q *param) float64 {
 		for x, n := range f.context {
 			best = max(best, n*nearest(w, []string{x}))
 		}
-		if f.whole && best < .6 && slices.Contains(contentStems(nameWords(f.val.text)), w) {
-			best = .6
-		}
 		sum += best
 	}
-	extra := 0.0
-	for _, x := range f.words {
-		if !f.whole && !bland[x] && len(x) > 1 && nearest(x, q.words) == 0 {
-			extra += .5
-		}
-	}
-	like := sum / (float64(len(q.words)) + extra)
-	if !f.whole && slices.ContainsFunc(f.words, func(x string) bool { return !bland[x] && slices.Contains(q.desc, x) }) {
-		like = max(like, .45)
-	}
+	like := sum / float64(len(q.words))
 	if f.given {
 		like -= .1 // what came back knows better
 	}
@@ -207,9 +195,6 @@ func extract(text string, q *param) (value, bool) {
 		if x.from > said {
 			score += 2 / float64(x.from-said)
 		}
-		if x.weak {
-			score--
-		}
 		if v, ok := convert(q.schema, x.text); ok && score > bestScore {
 			best, bestScore = v, score
 		}
@@ -248,8 +233,12 @@ func (p *planner) answer(goals []*outcome) (string, error) {
 		return strings.Join(append(texts, failed...), "\n"), nil
 	case len(texts) == 0 && len(failed) > 0:
 		return "", p.refuse(failed[0])
-	case format.Type == mistral.ResponseJSONObject || format.JSONSchema == nil:
-		return jsonObject(goals).json(), nil
+	case format.JSONSchema == nil && len(goals) == 1 && goals[0].val.kind == '{':
+		return goals[0].val.json(), nil
+	case format.JSONSchema == nil:
+		var out value
+		out.set("result", textValue(strings.Join(texts, "\n")))
+		return out.json(), nil
 	}
 	for _, o := range slices.Backward(p.order) {
 		if !slices.Contains(goals, o) {
@@ -265,24 +254,6 @@ func (p *planner) answer(goals []*outcome) (string, error) {
 	return v.json(), nil
 }
 
-// jsonObject is the answer where any object will do.
-func jsonObject(goals []*outcome) value {
-	var results []value
-	for _, o := range goals {
-		v := o.val
-		if v.kind == 0 {
-			v = textValue(o.text)
-		}
-		results = append(results, v)
-	}
-	if len(results) == 1 && results[0].kind == '{' {
-		return results[0]
-	}
-	var out value
-	out.set("results", value{kind: '[', vals: results})
-	return out
-}
-
 // An answerer fills the schema of an answer from facts.
 type answerer struct {
 	root  value
@@ -292,7 +263,7 @@ type answerer struct {
 // fill makes a value of the schema. Each outcome of goals is one thing that was
 // asked for; where the schema wants a list, it has an element for each.
 func (a *answerer) fill(schema value, name string, goals []*outcome, facts []fact, depth int) (value, error) {
-	field := newParam(schema, a.root, name, "")
+	field := newParam(schema, a.root, name)
 	schema = schema.resolve(a.root)
 	switch {
 	case depth > maxDepth:
@@ -314,12 +285,12 @@ func (a *answerer) fillObject(schema value, goals []*outcome, facts []fact, dept
 	props := schema.get("properties")
 	got := a.assign(props, facts)
 	plain := slices.DeleteFunc(slices.Clone(props.vals), func(v value) bool {
-		field := newParam(v, a.root, "", "")
+		field := newParam(v, a.root, "")
 		return field.list || field.want == kindObject
 	})
 	out := value{kind: '{'}
 	for i, name := range props.keys {
-		field := newParam(props.vals[i], a.root, name, "")
+		field := newParam(props.vals[i], a.root, name)
 		v, err := got[i], error(nil)
 		if v.kind == 0 && (field.list || field.want == kindObject || field.schema.get("properties").kind != 0) {
 			v, err = a.fill(props.vals[i], name, goals, facts, depth+1)
@@ -351,7 +322,7 @@ func (a *answerer) assign(props value, facts []fact) []value {
 	}
 	var pairs []pair
 	for i, name := range props.keys {
-		field := newParam(props.vals[i], a.root, name, "")
+		field := newParam(props.vals[i], a.root, name)
 		for j := range facts {
 			if like := facts[j].likeness(&field); like >= .25 && !field.list && field.want != kindObject {
 				pairs = append(pairs, pair{field, i, &facts[j], like})
@@ -407,7 +378,7 @@ func (a *answerer) fillList(field param, item value, goals []*outcome, depth int
 			continue
 		}
 		elements := []*outcome{o}
-		if list, ok := listIn(o.val, field.words); ok {
+		if list, ok := listIn(o.val); ok {
 			elements = nil
 			for _, x := range list.vals {
 				elements = append(elements, &outcome{step: step{tool: &offlineTool{}}, val: x, text: x.String()})
@@ -441,21 +412,12 @@ func (a *answerer) about(goal *outcome) []fact {
 	return out
 }
 
-// listIn returns the list in a result that a field of that name means.
-func listIn(v value, words []string) (value, bool) {
+// listIn returns the list that a result is or has.
+func listIn(v value) (value, bool) {
 	if v.kind == '[' {
 		return v, true
 	}
-	var lists []value
-	for i, x := range v.vals {
-		if x.kind != '[' {
-			continue
-		}
-		if slices.ContainsFunc(stemsOf(nameWords(v.keys[i])), func(w string) bool { return slices.Contains(words, w) }) {
-			return x, true
-		}
-		lists = append(lists, x)
-	}
+	lists := slices.DeleteFunc(slices.Clone(v.vals), func(x value) bool { return x.kind != '[' })
 	if len(lists) == 1 {
 		return lists[0], true
 	}

@@ -46,7 +46,7 @@ func newTools(tools []mistral.ChatTool, mayCall func(string) bool) []*offlineToo
 		schema, _ := parseValue(f.Parameters)
 		props := schema.resolve(schema).get("properties")
 		for k, name := range props.keys {
-			p := newParam(props.vals[k], schema, name, docLine(f.Description, name))
+			p := newParam(props.vals[k], schema, name)
 			p.required = slices.ContainsFunc(schema.get("required").vals, func(v value) bool { return v.text == name })
 			t.params = append(t.params, p)
 		}
@@ -81,13 +81,10 @@ func withoutNamespace(name []string, names [][]string) []string {
 	return name[shared:]
 }
 
-func newParam(schema, root value, name, doc string) param {
+func newParam(schema, root value, name string) param {
 	schema = schema.resolve(root)
 	p := param{name: name, schema: schema, words: stemsOf(nameWords(name))}
-	if about := schema.get("description").text; about != "" {
-		doc = about
-	}
-	p.desc = contentStems(nameWords(doc))
+	p.desc = contentStems(nameWords(schema.get("description").text))
 	p.want = wanted(&p)
 	if schema.is("array") {
 		p.list = true
@@ -95,18 +92,6 @@ func newParam(schema, root value, name, doc string) param {
 		p.want = wanted(&p)
 	}
 	return p
-}
-
-// docLine returns what the description of a function, written as a doc string,
-// says of one parameter.
-func docLine(doc, name string) string {
-	for line := range strings.Lines(doc) {
-		key, about, _ := strings.Cut(strings.TrimSpace(line), ":")
-		if key, _, _ = strings.Cut(key, " "); key == name {
-			return about
-		}
-	}
-	return ""
 }
 
 func wanted(p *param) kind {
@@ -278,7 +263,6 @@ func (c *clause) enumPieces(p *param) []*piece {
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *piece) int { return cmp.Compare(b.to-b.from, a.to-a.from) })
 	return out
 }
 
@@ -289,9 +273,6 @@ func (c *clause) suits(t *offlineTool, p *param, x *piece) (score float64, tied 
 	first := c.tokens[x.from].stem
 	if !ok || x.kind != kindQuoted && x.kind != kindEnum && x.to == x.from+1 && (slices.Contains(t.words, first) || slices.Contains(p.words, first)) {
 		return 0, false // a name, not a value
-	}
-	if x.weak {
-		score -= .5
 	}
 	before, of := 0.0, false
 	for j, steps := x.from-1, 0; j >= 0 && steps < 2 && before == 0; j-- {
@@ -314,13 +295,8 @@ func (c *clause) suits(t *offlineTool, p *param, x *piece) (score float64, tied 
 		after = max(after, names(t, p, x, &c.tokens[j]))
 	}
 	score += before + after
-	words := prepositions[x.prep]
-	introduced := func(q param) bool { return slices.ContainsFunc(q.words, func(w string) bool { return words[w] }) }
-	switch {
-	case introduced(*p):
+	if slices.ContainsFunc(p.words, func(w string) bool { return prepositions[x.prep][w] }) {
 		score += 3
-	case slices.ContainsFunc(t.params, introduced):
-		score -= .6
 	}
 	return score, tied
 }
@@ -338,7 +314,7 @@ func names(t *offlineTool, p *param, x *piece, tok *token) float64 {
 }
 
 // fillFree gives a free text, as a message or a query, the words that come after
-// a colon or after those that name the tool, up to what something else has used.
+// those that name the tool, up to what something else has used.
 func (c *clause) fillFree(t *offlineTool, f *filled) {
 	for i := range t.params {
 		p := &t.params[i]
@@ -356,12 +332,6 @@ func (c *clause) fillFree(t *offlineTool, f *filled) {
 			}
 			named = named || naming
 		}
-		for k := at; k+1 < c.to; k++ {
-			if colon.MatchString(c.text[c.tokens[k].end:c.tokens[k+1].start]) {
-				at = k + 1
-				break
-			}
-		}
 		end := at
 		for end < c.to && !f.used[end] {
 			end++
@@ -372,12 +342,9 @@ func (c *clause) fillFree(t *offlineTool, f *filled) {
 		if named && at < end {
 			x := &piece{kind: kindFree, from: at, to: end, list: -1, text: c.text[c.tokens[at].start:c.tokens[end-1].end]}
 			f.take(i, textValue(x.text), x)
-			f.count-- // words are always to be had
 		}
 	}
 }
-
-var colon = regexp.MustCompile(`:\s`)
 
 // convert makes words of a request a value that the schema allows.
 func convert(schema value, text string) (value, bool) {

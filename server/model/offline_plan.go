@@ -23,7 +23,6 @@ const (
 type planner struct {
 	req     *mistral.ChatRequest
 	tools   []*offlineTool
-	rarity  map[string]float64 // how much a word of the tools tells them apart, 0 to 1
 	whole   *clause
 	done    map[string]*outcome
 	order   []*outcome
@@ -64,24 +63,17 @@ type goal struct {
 }
 
 func newPlanner(req *mistral.ChatRequest, mayCall func(string) bool) *planner {
-	p := &planner{req: req, tools: newTools(req.Tools, mayCall), rarity: map[string]float64{}, done: map[string]*outcome{}}
+	p := &planner{req: req, tools: newTools(req.Tools, mayCall), done: map[string]*outcome{}}
+	known := map[string]bool{}
 	for _, t := range p.tools {
-		words := slices.Concat(t.words, t.desc)
-		for i := range t.params {
-			words = append(words, t.params[i].words...)
+		for _, w := range slices.Concat(t.words, t.desc) {
+			known[w] = true
 		}
-		slices.Sort(words)
-		for _, w := range slices.Compact(words) {
-			p.rarity[w]++
-		}
-	}
-	for w, n := range p.rarity {
-		p.rarity[w] = .3 + .7/n
 	}
 	text := p.readMessages()
 	tokens := tokenize(text)
 	p.whole = &clause{text: text, tokens: tokens, to: len(tokens)}
-	p.whole.pieces = valuesIn(text, tokens, func(s string) bool { return p.rarity[s] > 0 })
+	p.whole.pieces = valuesIn(text, tokens, func(s string) bool { return known[s] })
 	return p
 }
 
@@ -332,7 +324,7 @@ func requiredFields(schema, root value, depth int) []param {
 			out = append(out, requiredFields(field, root, depth+1)...)
 			continue
 		}
-		out = append(out, newParam(field, root, name.text, ""))
+		out = append(out, newParam(field, root, name.text))
 	}
 	return out
 }
@@ -362,10 +354,16 @@ func (t *offlineTool) gives(q *param) float64 {
 			score += 1.6
 		}
 	}
-	if q.want == kindFree && score == 0 {
-		score = 3 * nearest("text", t.words)
-	}
 	return score
+}
+
+// about returns the words that say what the tool is for.
+func (t *offlineTool) about() []string {
+	out := slices.Concat(t.words, t.desc)
+	for i := range t.params {
+		out = append(append(out, t.params[i].words...), t.params[i].desc...)
+	}
+	return out
 }
 
 // feeds says whether t gives what other requires.
@@ -416,9 +414,7 @@ func (p *planner) match(t *offlineTool, c *clause) (float64, bool) {
 	f := c.fill(t)
 	score := float64(f.count)
 	named, described, verb, unexplained := 0, 0, false, 0
-	about := slices.Clone(t.desc)
 	for i := range t.params {
-		about = append(append(about, t.params[i].words...), t.params[i].desc...)
 		if x := f.pieces[i]; x != nil && x.kind == kindEnum {
 			named++
 		}
@@ -428,15 +424,15 @@ func (p *planner) match(t *offlineTool, c *clause) (float64, bool) {
 		near := nearest(w, t.words)
 		switch {
 		case near > 0:
-			score += 3 * near * max(p.rarity[w], .5)
+			score += 2 * near
 			verb = verb || isVerb(w)
 			if !isVerb(w) {
 				named += 2
 			}
 		case slices.ContainsFunc(t.words, func(x string) bool { return sameVerb(x, w) }):
 			score += .8
-		case nearest(w, about) > 0:
-			score += nearest(w, about) * max(p.rarity[w], .5)
+		case nearest(w, t.about()) > 0:
+			score += nearest(w, t.about())
 			if !isVerb(w) {
 				described++
 			}
@@ -447,17 +443,15 @@ func (p *planner) match(t *offlineTool, c *clause) (float64, bool) {
 	meant := c.meant()
 	for _, w := range meant {
 		if near := nearest(w, t.words); near > 0 && !slices.Contains(words, w) {
-			score += 2 * near * max(p.rarity[w], .5)
+			score += 2 * near
 			named += 2
 		}
 	}
 	for _, w := range t.words {
 		switch {
 		case nearest(w, words) > 0 || slices.Contains(meant, w) || slices.ContainsFunc(words, func(x string) bool { return sameVerb(x, w) }):
-		case isVerb(w) && !sameGroup(verbs, w, "read") && !sameGroup(verbs, w, "list"):
-			score -= .7
-		case !isVerb(w):
-			score -= .4 * p.rarity[w]
+		default:
+			score -= .3
 		}
 	}
 	lacks := false
@@ -627,18 +621,9 @@ func (p *planner) derived(g goal, f *filled, i int) bool {
 	if x == nil || f.tied[i] {
 		return false
 	}
-	before := ""
-	for at := x.from - 1; at >= c.from && before == ""; at-- {
-		if !articles[c.tokens[at].low] {
-			before = c.tokens[at].stem
-		}
-	}
 	for _, u := range p.tools {
 		if u == g.tool || u.gives(q) == 0 || x.kind == kindFree {
 			continue
-		}
-		if slices.Contains(u.words, before) && !slices.Contains(g.tool.words, before) {
-			return true
 		}
 		for k := range u.params {
 			if _, tied := c.suits(u, &u.params[k], x); tied {
@@ -649,9 +634,8 @@ func (p *planner) derived(g goal, f *filled, i int) bool {
 	for k := c.from; k < c.to && x.kind != kindQuoted; k++ {
 		tok := &c.tokens[k]
 		inValue := x.from <= k && k < x.to && q.want != kindFree
-		if tok.content() || tok.low == "where" {
-			if !inValue && !slices.Contains(g.tool.words, tok.stem) && len(tok.stem) > 1 && (nearest(tok.stem, q.words) > 0 ||
-				q.want == kindFree && nearest(tok.stem, []string{"text"}) > 0) {
+		if tok.content() {
+			if !inValue && !slices.Contains(g.tool.words, tok.stem) && nearest(tok.stem, q.words) > 0 {
 				return true
 			}
 		}
@@ -663,18 +647,10 @@ func (p *planner) derived(g goal, f *filled, i int) bool {
 // called, the calls are returned instead.
 func (p *planner) produce(g goal, f *filled, i int, stack []*offlineTool) ([]value, []step) {
 	q := &g.tool.params[i]
-	var sources []*offlineTool
-	scores := map[*offlineTool]float64{}
-	for _, t := range p.tools {
-		if score := t.gives(q); score > 0 && !t.barred && !t.changes() && !slices.Contains(stack, t) {
-			if s, ok := p.match(t, g.clause); ok {
-				score += s
-			}
-			sources = append(sources, t)
-			scores[t] = score
-		}
-	}
-	slices.SortStableFunc(sources, func(a, b *offlineTool) int { return cmp.Compare(scores[b], scores[a]) })
+	sources := slices.DeleteFunc(slices.Clone(p.tools), func(t *offlineTool) bool {
+		return t.gives(q) == 0 || t.barred || t.changes() || slices.Contains(stack, t)
+	})
+	slices.SortStableFunc(sources, func(a, b *offlineTool) int { return cmp.Compare(b.gives(q), a.gives(q)) })
 	// What other parameters have taken is theirs.
 	c := *g.clause
 	c.hidden = make([]bool, len(c.tokens))

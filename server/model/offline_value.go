@@ -174,14 +174,7 @@ func (v value) resolve(root value) value {
 		if next.kind == 0 || len(v.get("properties").keys) > 0 {
 			return v
 		}
-		// What stands beside the alternatives, such as a description, counts.
-		merged := value{kind: '{', keys: slices.Clone(next.keys), vals: slices.Clone(next.vals)}
-		for i, key := range v.keys {
-			if key != "anyOf" && key != "oneOf" && key != "allOf" && merged.get(key).kind == 0 {
-				merged.set(key, v.vals[i])
-			}
-		}
-		v = merged
+		v = next
 	}
 	return v
 }

@@ -21,7 +21,7 @@ const (
 	kindURL
 	kindEmail
 	kindCode   // letters and digits, or capitals only
-	kindPhrase // plain words after a preposition or a number
+	kindPhrase // plain words after a preposition
 	kindEnum   // one of the values that a parameter allows
 	kindFree   // the rest of the sentence
 	kindObject // cannot be said in a sentence
@@ -141,9 +141,6 @@ func stem(w string) string {
 			w = cut
 			break
 		}
-	}
-	if n := len(w); n > 3 && w[n-1] == w[n-2] {
-		return w[:n-1]
 	}
 	return w
 }
@@ -286,9 +283,8 @@ type piece struct {
 	kind     kind
 	text     string
 	from, to int    // tokens, to excluded
-	prep     string // the preposition before it, or before the list that it is in
+	prep     string // the preposition before it
 	list     int    // the first piece of the list that it is in, as in "of A, B and C"
-	weak     bool   // it may be no name at all
 }
 
 var joint = regexp.MustCompile(`^\s*(?:,|and|or|&|,\s*and|,\s*or)\s*(?:(?:in|for|of|to|at|from|the)\s+)*$`)
@@ -297,17 +293,14 @@ var joint = regexp.MustCompile(`^\s*(?:,|and|or|&|,\s*and|,\s*or)\s*(?:(?:in|for
 // is one that the tools use of themselves.
 func valuesIn(text string, tokens []token, known func(stem string) bool) []piece {
 	var out []piece
-	add := func(k kind, from, to int, weak bool) {
-		x := piece{kind: k, from: from, to: to, list: len(out), weak: weak, text: tokens[from].text, prep: prepBefore(text, tokens, from)}
+	add := func(k kind, from, to int) {
+		x := piece{kind: k, from: from, to: to, list: len(out), text: tokens[from].text, prep: prepBefore(text, tokens, from)}
 		if to > from+1 {
 			x.text = text[tokens[from].start:tokens[to-1].start] + tokens[to-1].text
 		}
 		for i := len(out) - 1; i >= 0 && out[i].to >= from-4; i-- { // a joint is a few words at most
 			if out[i].kind == k && joint.MatchString(text[tokens[out[i].to-1].end:tokens[from].start]) {
 				x.list = out[i].list
-				if x.prep == "" {
-					x.prep = out[i].prep
-				}
 				break
 			}
 		}
@@ -318,10 +311,10 @@ func valuesIn(text string, tokens []token, known func(stem string) bool) []piece
 		end := i + 1
 		switch {
 		case t.kind != kindWord:
-			add(t.kind, i, end, false)
+			add(t.kind, i, end)
 		case !t.capital():
 			if end = phraseEnd(text, tokens, i); end > i {
-				add(kindPhrase, i, end, true)
+				add(kindPhrase, i, end)
 			}
 			end = max(end, i+1)
 		case t.initial && !t.possessive && (known(t.stem) || isVerb(t.stem)):
@@ -334,7 +327,7 @@ func valuesIn(text string, tokens []token, known func(stem string) bool) []piece
 			if end == i+1 && len(t.text) > 1 && t.text == strings.ToUpper(t.text) {
 				k = kindCode
 			}
-			add(k, i, end, t.initial && !t.possessive && end == i+1)
+			add(k, i, end)
 		}
 		i = end
 	}
@@ -357,14 +350,13 @@ func prepBefore(text string, tokens []token, i int) string {
 }
 
 // phraseEnd returns the end of the plain words that begin at i and are the
-// object of a preposition, the unit of a number or a part of a list of such, or
-// i if there are none.
+// object of a preposition or a part of a list of such, or i if there are none.
 func phraseEnd(text string, tokens []token, i int) int {
 	at := i - 1
 	for at >= 0 && articles[tokens[at].low] {
 		at--
 	}
-	if at < 0 || !spaceBetween(text, tokens, i-1) || !tokens[at].preposition() && tokens[at].kind != kindNumber && tokens[at].low != "and" {
+	if at < 0 || !spaceBetween(text, tokens, i-1) || !tokens[at].preposition() && tokens[at].low != "and" {
 		return i
 	}
 	end := i
