@@ -111,14 +111,10 @@ func leaves(v value, words []string, context map[string]float64) []fact {
 	if v.scalar() && words != nil {
 		return []fact{{words: words, context: context, val: v}}
 	}
-	around := maps.Clone(context)
-	for _, w := range words {
-		around[w] = .5
-	}
 	var out []fact
 	for i, x := range v.vals {
 		if v.kind == '{' {
-			out = append(out, leaves(x, stemsOf(nameWords(v.keys[i])), around)...)
+			out = append(out, leaves(x, stemsOf(nameWords(v.keys[i])), context)...)
 		} else if i == 0 {
 			out = append(out, leaves(x, words, context)...)
 		}
@@ -272,8 +268,6 @@ func (a *answerer) fill(schema value, name string, goals []*outcome, facts []fac
 		return a.fillObject(schema, goals, facts, depth)
 	case schema.is("array"):
 		return a.fillList(field, schema.get("items"), goals, depth)
-	case schema.is("object") && len(goals) > 0 && goals[0].val.kind == '{':
-		return goals[0].val, nil
 	}
 	if v, ok := only(&field, goals, facts, true); ok {
 		return v, nil
@@ -382,11 +376,6 @@ func (a *answerer) fillList(field param, item value, goals []*outcome, depth int
 			elements = nil
 			for _, x := range list.vals {
 				elements = append(elements, &outcome{step: step{tool: &offlineTool{}}, val: x, text: x.String()})
-			}
-		} else if o.val.kind == 0 && field.want != kindObject {
-			elements = nil
-			for line := range strings.Lines(o.text) {
-				elements = append(elements, &outcome{step: step{tool: &offlineTool{}}, text: strings.TrimSpace(line)})
 			}
 		}
 		for _, x := range elements {

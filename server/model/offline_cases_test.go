@@ -73,6 +73,19 @@ var offlineCases = []offlineCase{
 		answer:  `{"cities":[{"location":"Paris","temperature":18},{"location":"London","temperature":12}]}`,
 	},
 	{
+		name: "list answer of two chains", families: "namespaced", ask: "Tell me the weather at John's and Mary's location.",
+		schema:  `{"type":"object","properties":{"people":{"type":"array","items":` + weatherSchema + `}},"required":["people"]}`,
+		results: map[string]string{`weather_get_user_location {"name":"John"}`: `{"location":"Paris","user":"John"}`, `weather_get_user_location {"name":"Mary"}`: `{"location":"Rome","user":"Mary"}`, `weather_get_weather {"location":"Paris"}`: `{"temperature":18}`, `weather_get_weather {"location":"Rome"}`: `{"temperature":25}`},
+		calls:   []string{`weather_get_user_location {"name":"John"} + weather_get_user_location {"name":"Mary"}`, `weather_get_weather {"location":"Paris"} + weather_get_weather {"location":"Rome"}`},
+		answer:  `{"people":[{"user":"John","location":"Paris","temperature":18},{"user":"Mary","location":"Rome","temperature":25}]}`,
+	},
+	{
+		name: "list, in few words", families: "filesystem", readOnly: true, ask: "What is in /var/data?",
+		results: map[string]string{`list_directory {"path":"/var/data"}`: "[FILE] a"},
+		calls:   []string{`list_directory {"path":"/var/data"}`},
+		answer:  "[FILE] a",
+	},
+	{
 		name: "optional number", families: "forecast", ask: "Give me the weather forecast for Lyon for the next 5 days",
 		results: map[string]string{`get_forecast {"location":"Lyon","days":5}`: `fine`},
 		calls:   []string{`get_forecast {"location":"Lyon","days":5}`},

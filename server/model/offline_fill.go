@@ -258,8 +258,7 @@ func (c *clause) enumPieces(p *param) []*piece {
 				match = match && (len(v.text) <= 2 && t.text == v.text || len(v.text) > 2 && (t.low == w || t.stem == stem(w)))
 			}
 			if match {
-				out = append(out, &piece{kind: kindEnum, text: v.text, from: i, to: i + len(words), list: -1,
-					prep: prepBefore(c.text, c.tokens, i)})
+				out = append(out, &piece{kind: kindEnum, text: v.text, from: i, to: i + len(words), list: -1})
 			}
 		}
 	}
@@ -270,9 +269,8 @@ func (c *clause) enumPieces(p *param) []*piece {
 // it name the parameter.
 func (c *clause) suits(t *offlineTool, p *param, x *piece) (score float64, tied bool) {
 	score, ok := fits[p.want][x.kind]
-	first := c.tokens[x.from].stem
-	if !ok || x.kind != kindQuoted && x.kind != kindEnum && x.to == x.from+1 && (slices.Contains(t.words, first) || slices.Contains(p.words, first)) {
-		return 0, false // a name, not a value
+	if !ok || x.kind == kindPhrase && slices.Contains(p.words, c.tokens[x.from].stem) {
+		return 0, false // the second is a name, not a value
 	}
 	before, of := 0.0, false
 	for j, steps := x.from-1, 0; j >= 0 && steps < 2 && before == 0; j-- {
@@ -280,7 +278,7 @@ func (c *clause) suits(t *offlineTool, p *param, x *piece) (score float64, tied 
 		if tok.kind != kindWord || tok.capital() && !tok.initial {
 			break
 		}
-		before = names(t, p, x, tok)
+		before = names(p, tok)
 		of = of || tok.low == "of"
 		if !stop[tok.low] {
 			steps++
@@ -292,22 +290,25 @@ func (c *clause) suits(t *offlineTool, p *param, x *piece) (score float64, tied 
 		if tok := &c.tokens[j]; tok.kind != kindWord || tok.low == "and" || !spaceBetween(c.text, c.tokens, j-1) {
 			break
 		}
-		after = max(after, names(t, p, x, &c.tokens[j]))
+		after = max(after, names(p, &c.tokens[j]))
 	}
 	score += before + after
-	if slices.ContainsFunc(p.words, func(w string) bool { return prepositions[x.prep][w] }) {
-		score += 3
+	if at := wordBefore(c.text, c.tokens, x.from); at >= 0 {
+		if introduces := prepositions[c.tokens[at].low]; slices.ContainsFunc(p.words, func(w string) bool { return introduces[w] }) {
+			score += 3
+		}
 	}
 	return score, tied
 }
 
 // names says how much a word beside a piece names the parameter.
-func names(t *offlineTool, p *param, x *piece, tok *token) float64 {
+func names(p *param, tok *token) float64 {
 	switch {
-	case tok.preposition() || len(tok.stem) < 2 && x.kind != kindNumber:
+	case tok.preposition():
+		return 0
 	case slices.Contains(p.words, tok.stem):
 		return 3
-	case !stop[tok.low] && slices.Contains(p.desc, tok.stem) && (x.kind == kindNumber || !slices.Contains(t.words, tok.stem)):
+	case tok.content() && slices.Contains(p.desc, tok.stem):
 		return 1.5
 	}
 	return 0

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -243,9 +242,6 @@ func (p *planner) fromWords() []goal {
 			continue // what leads in belongs to what comes
 		}
 		start = end
-	}
-	if t := p.best(p.whole); len(goals) == 0 && t != nil {
-		goals = []goal{{tool: t, clause: p.whole}}
 	}
 	return goals
 }
@@ -501,7 +497,7 @@ func (c *clause) meant() []string {
 	var out []string
 	for _, x := range c.pieces {
 		base := x.text[strings.LastIndexAny(x.text, `/\`)+1:]
-		if x.from < c.from || x.to > c.to || x.kind != kindPath && !fileName.MatchString(x.text) {
+		if x.from < c.from || x.to > c.to || x.kind != kindPath {
 			continue
 		}
 		if base != "" {
@@ -514,8 +510,6 @@ func (c *clause) meant() []string {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
-
-var fileName = regexp.MustCompile(`^[^*?]*/[^*?]*\w\.[a-z]\w{0,4}$`)
 
 // mayChange says whether the words and the tool agree on changing something:
 // both do, in like words, or neither does.
@@ -573,7 +567,7 @@ func (p *planner) calls(t *offlineTool, f *filled) ([]step, error) {
 	for i := range t.params {
 		q := &t.params[i]
 		vals := f.vals[i]
-		if vals == nil && q.required && q.schema.get("default").kind == 0 {
+		if vals == nil && q.required {
 			return nil, p.refuse(fmt.Sprintf("%s needs %q, which is not in the request", t.name, q.name))
 		}
 		if q.list && vals != nil {

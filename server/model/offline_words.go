@@ -20,7 +20,7 @@ const (
 	kindPath // or the name of a file or of a host
 	kindURL
 	kindEmail
-	kindCode   // letters and digits, or capitals only
+	kindCode   // letters and digits
 	kindPhrase // plain words after a preposition
 	kindEnum   // one of the values that a parameter allows
 	kindFree   // the rest of the sentence
@@ -282,19 +282,18 @@ func (t *token) preposition() bool {
 type piece struct {
 	kind     kind
 	text     string
-	from, to int    // tokens, to excluded
-	prep     string // the preposition before it
-	list     int    // the first piece of the list that it is in, as in "of A, B and C"
+	from, to int // tokens, to excluded
+	list     int // the first piece of the list that it is in, as in "of A, B and C"
 }
 
-var joint = regexp.MustCompile(`^\s*(?:,|and|or|&|,\s*and|,\s*or)\s*(?:(?:in|for|of|to|at|from|the)\s+)*$`)
+var joint = regexp.MustCompile(`^\s*(?:,|and|or|&|,\s*and|,\s*or)\s*$`)
 
 // valuesIn returns the values in a request, in order. known says whether a word
 // is one that the tools use of themselves.
 func valuesIn(text string, tokens []token, known func(stem string) bool) []piece {
 	var out []piece
 	add := func(k kind, from, to int) {
-		x := piece{kind: k, from: from, to: to, list: len(out), text: tokens[from].text, prep: prepBefore(text, tokens, from)}
+		x := piece{kind: k, from: from, to: to, list: len(out), text: tokens[from].text}
 		if to > from+1 {
 			x.text = text[tokens[from].start:tokens[to-1].start] + tokens[to-1].text
 		}
@@ -323,11 +322,7 @@ func valuesIn(text string, tokens []token, known func(stem string) bool) []piece
 				spaceBetween(text, tokens, end-1) {
 				end++
 			}
-			k := kindName
-			if end == i+1 && len(t.text) > 1 && t.text == strings.ToUpper(t.text) {
-				k = kindCode
-			}
-			add(k, i, end)
+			add(kindName, i, end)
 		}
 		i = end
 	}
@@ -339,24 +334,22 @@ func spaceBetween(text string, tokens []token, i int) bool {
 	return strings.TrimSpace(text[tokens[i].end:tokens[i+1].start]) == ""
 }
 
-// prepBefore returns the preposition that introduces the token at i.
-func prepBefore(text string, tokens []token, i int) string {
-	for j := i - 1; j >= max(0, i-3) && tokens[j].kind == kindWord && spaceBetween(text, tokens, j); j-- {
-		if tokens[j].preposition() {
-			return tokens[j].low
+// wordBefore returns the index of the word before the token at i and its article, or
+// -1 if there is none in the sentence.
+func wordBefore(text string, tokens []token, i int) int {
+	for j := i - 1; j >= 0 && spaceBetween(text, tokens, j); j-- {
+		if !articles[tokens[j].low] {
+			return j
 		}
 	}
-	return ""
+	return -1
 }
 
 // phraseEnd returns the end of the plain words that begin at i and are the
 // object of a preposition or a part of a list of such, or i if there are none.
 func phraseEnd(text string, tokens []token, i int) int {
-	at := i - 1
-	for at >= 0 && articles[tokens[at].low] {
-		at--
-	}
-	if at < 0 || !spaceBetween(text, tokens, i-1) || !tokens[at].preposition() && tokens[at].low != "and" {
+	at := wordBefore(text, tokens, i)
+	if at < 0 || !tokens[at].preposition() && tokens[at].low != "and" {
 		return i
 	}
 	end := i
