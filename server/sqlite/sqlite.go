@@ -79,8 +79,9 @@ func (s *Store) open(ctx context.Context, path string, readers int) error {
 	return err
 }
 
-// Close waits for what is being written and closes the database. It must not be
-// called while another method runs or a sequence is being ranged over.
+// Close closes the database. It must not be called while another method runs or
+// a sequence is being ranged over; a method that waits for another process to
+// unlock the database returns an error then, and has changed nothing.
 func (s *Store) Close() error {
 	var err error
 	if s.readers != nil {

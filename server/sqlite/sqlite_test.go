@@ -6,9 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
+	driver "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/tramontane-dev/tramontane/mistral"
 	"github.com/tramontane-dev/tramontane/server"
@@ -74,6 +78,37 @@ func TestTwoStores(t *testing.T) {
 	if err := a.AppendEntries(t.Context(), "conv_1", 0, entry, ""); err != server.ErrConflict {
 		t.Errorf("append at a place that the other store has filled: %v, want %v", err, server.ErrConflict)
 	}
+}
+
+// A process that holds the lock does not keep another from stopping.
+func TestCloseWhileLocked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s, err := sqlite.Open(t.Context(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := driver.OpenConn(path, driver.OpenReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := sqlitex.ExecuteTransient(other, "BEGIN IMMEDIATE", nil); err != nil {
+		t.Fatal(err)
+	}
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		if err := s.CreateConversation(t.Context(), &mistral.Conversation{ID: "conv_1"}, nil); err == nil {
+			t.Error("a change was made in spite of the lock")
+		}
+	})
+	// Time enough for the change to wait; if it has not begun, Close refuses it.
+	begun, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	<-begun.Done()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	waiting.Wait()
 }
 
 func TestTemporary(t *testing.T) {

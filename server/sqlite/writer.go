@@ -37,6 +37,9 @@ const maxBatch = 256
 
 func newWriter(conn *sqlite.Conn) *writer {
 	w := &writer{conn: conn, changes: make(chan *change), quit: make(chan struct{}), ended: make(chan struct{})}
+	// Otherwise a change that waits for the lock of another process would keep
+	// close waiting as long.
+	conn.SetInterrupt(w.quit)
 	go w.loop()
 	return w
 }
