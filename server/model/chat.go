@@ -204,9 +204,9 @@ func (c *Chat) failed(ctx context.Context, err error) error {
 	if refusal := new(mistral.Error); errors.As(err, &refusal) {
 		return c.refused(refusal)
 	}
-	e := &chatError{endpoint: c.endpoint(), text: err.Error(), err: err}
+	e := &chatError{endpoint: c.endpoint(), text: c.scrub(err.Error()), err: err}
 	if cause := errors.Unwrap(err); cause != nil {
-		e.text = cause.Error() // without the client's words: it calls every endpoint Mistral
+		e.text = c.scrub(cause.Error()) // without the client's words: it calls every endpoint Mistral
 	}
 	var dns *net.DNSError
 	var network net.Error

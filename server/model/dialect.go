@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tramontane-dev/tramontane/internal/wire"
 	"github.com/tramontane-dev/tramontane/mistral"
 )
 
@@ -52,7 +53,7 @@ const (
 
 // dialectOf returns the dialect of the endpoint whose address is base.
 func dialectOf(base *url.URL) Dialect {
-	if host := base.Hostname(); host == "mistral.ai" || strings.HasSuffix(host, ".mistral.ai") {
+	if host := strings.ToLower(base.Hostname()); host == "mistral.ai" || strings.HasSuffix(host, ".mistral.ai") {
 		return DialectMistral
 	}
 	return DialectOpenAI
@@ -271,7 +272,7 @@ func (m *members) add(name, value string) {
 	if len(*m) > 0 {
 		*m = append(*m, ',')
 	}
-	*m = strconv.AppendQuote(*m, name)
+	*m = wire.AppendString(*m, name)
 	*m = append(append(*m, ':'), value...)
 }
 

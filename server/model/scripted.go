@@ -148,8 +148,8 @@ func decodeReply(raw []byte) (r scriptedReply, err error) {
 	if err := d.Decode(&r); err != nil {
 		return r, err
 	}
-	if r.Error != nil && (r.Content != nil || r.ToolCalls != nil || r.Error.Message == "" || r.Error.Status < 400) {
-		return r, errors.New("an error has a status from 400 and a message, and stands alone")
+	if r.Error != nil && (r.Content != nil || r.ToolCalls != nil || r.Error.Message == "" || r.Error.Status < 400 || r.Error.Status > 599) {
+		return r, errors.New("an error has a status from 400 to 599 and a message, and stands alone")
 	}
 	if r.Error == nil && r.Content == nil && r.ToolCalls == nil && r.Finish == "" {
 		return r, errors.New("a reply has content, tool_calls, finish_reason or error")

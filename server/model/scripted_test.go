@@ -146,7 +146,7 @@ func TestLoadScriptedErrors(t *testing.T) {
 		"[\n{\"content\": \"a\"}":                "script.jsonl:2: unexpected EOF",
 		"[{\"content\": \"a\"}\n{}]":             "script.jsonl:2: ",
 		"\n{}":                                   "script.jsonl:2: a reply has content, tool_calls, finish_reason or error",
-		`{"error": {"status": 200}}`:             "script.jsonl:1: an error has a status from 400 and a message",
+		`{"error": {"status": 200}}`:             "script.jsonl:1: an error has a status from 400 to 599 and a message",
 		`{"tool_calls": [{"function": {}}]}`:     "script.jsonl:1: tool_calls[0]: the function has no name",
 		`{"tool_calls": [{"name": "a"}]}`:        `script.jsonl:1: tool_calls[0]: unknown field "name"`,
 		`{"content": 7}`:                         "script.jsonl:1: want text or a list of chunks",
