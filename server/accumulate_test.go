@@ -175,10 +175,52 @@ func TestAnswersThatAreNotWhole(t *testing.T) {
 		`{"role":"assistant","content":"Half a"},{"role":"user","content":"2"},{"role":"user","content":"3"}]`)
 }
 
+// A raw value of the model may have line ends, which must not end the frame.
+func TestLineEndsInAChunk(t *testing.T) {
+	h := newHost(t, nil)
+	h.model.add(`{"choices":[{"index":0,"delta":{"content":[{"type":"new",` + "\r\n\n" + `"x":"a\nb"}]},"finish_reason":"stop"}]}`)
+	events, _ := h.stream(conversations, `{"model":"m","inputs":"x","stream":true}`)
+	if len(events) != 3 {
+		t.Fatalf("%d events, want 3: %v", len(events), events)
+	}
+	events[1].want("{\"type\":\"new\",\"x\":\"a\\nb\"}", "content")
+}
+
+// Models make up names that they, or others, do not take back. The client sees
+// them as they are.
+func TestNamesThatModelsMakeUp(t *testing.T) {
+	h := newHost(t, nil)
+	name := "functions.süch a " + strings.Repeat("long_", 20)
+	h.model.add(delta(`"tool_calls":[{"id":"AAAAAAAA1","function":{"name":"`+name+`","arguments":"null"}}]`), end)
+	r := h.ok("POST", conversations, `{"model":"m","inputs":"x"}`)
+	r.want(name, "outputs", 0, "name")
+	h.model.add(says("Sorry."))
+	h.ok("POST", conversations+"/"+r.get("conversation_id"), `{"inputs":[{"tool_call_id":"AAAAAAAA1","result":"no such function"}]}`)
+	taken := "functions_s_ch_a_" + strings.Repeat("long_", 20)[:64-17]
+	h.wantPrompt(`[{"role":"user","content":"x"},` +
+		`{"role":"assistant","tool_calls":[{"id":"AAAAAAAA1","type":"function","function":{"name":"` + taken + `","arguments":"{}"}}]},` +
+		`{"role":"tool","content":"no such function","tool_call_id":"AAAAAAAA1","name":"` + taken + `"}]`)
+
+	h.model.add(says("Fine."))
+	h.ok("POST", conversations, `{"model":"m","inputs":[{"tool_call_id":"a","name":"f","arguments":"null"},{"tool_call_id":"a","result":"r"}]}`)
+	h.wantPrompt(`[{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
+		`{"role":"tool","content":"r","tool_call_id":"a","name":"f"}]`)
+}
+
 func TestPrefix(t *testing.T) {
 	h := newHost(t, nil)
-	h.model.add(says("deux."))
-	h.ok("POST", conversations, `{"model":"m","inputs":[{"role":"user","content":"Count."},{"role":"assistant","content":"Un, ","prefix":true}]}`)
-	h.wantPrompt(`[{"role":"user","content":"Count."},{"role":"assistant","content":"Un, ","prefix":true}]`)
+	for _, answer := range []string{"deux.", "Un, deux."} {
+		h.model.add(says(answer))
+		id := h.ok("POST", conversations, `{"model":"m","inputs":[{"role":"user","content":"Count."},{"role":"assistant","content":"Un, ","prefix":true}]}`).get("conversation_id")
+		h.wantPrompt(`[{"role":"user","content":"Count."},{"role":"assistant","content":"Un, ","prefix":true}]`)
+
+		// Mistral refuses a prefix before other messages.
+		h.model.add(says("Trois."))
+		h.ok("POST", conversations+"/"+id, `{"inputs":"Go on."}`)
+		h.wantPrompt(`[{"role":"user","content":"Count."},{"role":"assistant","content":"Un, deux."},{"role":"user","content":"Go on."}]`)
+	}
+	h.model.add(says("Oui."))
+	h.ok("POST", conversations, `{"model":"m","inputs":[{"role":"assistant","content":"Un, ","prefix":true},{"role":"user","content":"Count."},{"role":"assistant","content":"Non. "},{"role":"user","content":"?"}]}`)
+	h.wantPrompt(`[{"role":"assistant","content":"Un, "},{"role":"user","content":"Count."},{"role":"assistant","content":"Non. "},{"role":"user","content":"?"}]`)
 	h.fails("POST", conversations, `{"model":"m","inputs":[{"role":"assistant","content":"Un, "}]}`, 400, "prefix: true")
 }

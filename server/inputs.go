@@ -189,7 +189,7 @@ func (c *callCheck) add(e mistral.Entry) {
 		c.answered = true
 	case *mistral.MessageInput:
 		c.close()
-	case *mistral.MessageOutput:
+	case *mistral.MessageOutput, *mistral.ToolExecution:
 		// The model may say something among its calls, but not among the results.
 		if c.answered {
 			c.close()

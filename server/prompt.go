@@ -3,6 +3,8 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/tramontane-dev/tramontane/mistral"
 )
@@ -16,6 +18,7 @@ type promptBuilder struct {
 	// The assistant's turn so far: what it said, its calls, and the results of
 	// those that the server ran itself.
 	said     []mistral.Content
+	prefix   string // what was said is this, and the next output goes on from it
 	calls    []mistral.ToolCall
 	executed []mistral.ChatMessage
 	function bool // one of the calls is a function.call
@@ -31,19 +34,48 @@ func prompt(instructions string, entries mistral.Entries) mistral.ChatMessages {
 		b.add(e)
 	}
 	b.flush()
+	if m := b.last(); len(entries) > 0 && m != nil {
+		// Mistral's models refuse a prefix that is not the last message.
+		in, ok := entries[len(entries)-1].(*mistral.MessageInput)
+		m.Prefix = ok && in.Prefix
+	}
 	return b.messages
+}
+
+// last returns the last message if it is one of the assistant, or nil.
+func (b *promptBuilder) last() *mistral.AssistantMessage {
+	if len(b.messages) == 0 {
+		return nil
+	}
+	m, _ := b.messages[len(b.messages)-1].(*mistral.AssistantMessage)
+	return m
 }
 
 func (b *promptBuilder) add(e mistral.Entry) {
 	switch e := e.(type) {
 	case *mistral.MessageInput:
 		b.flush()
-		b.input(e)
+		if e.Role == mistral.RoleUser {
+			b.user(e)
+			return
+		}
+		content := assistantContent(e.Content)
+		b.said = append(b.said, content)
+		if e.Prefix {
+			b.prefix = content.Text
+		}
 	case *mistral.MessageOutput:
 		if b.executed != nil && !b.function {
 			b.flush()
 		}
-		b.said = append(b.said, assistantContent(e.Content))
+		content := assistantContent(e.Content)
+		if b.prefix != "" {
+			// One message: templates want turns to alternate. Mistral repeats the
+			// prefix in its answer, others do not.
+			content.Text = b.prefix + strings.TrimPrefix(content.Text, b.prefix)
+			b.said, b.prefix = nil, ""
+		}
+		b.said = append(b.said, content)
 	case *mistral.FunctionCall:
 		if b.executed != nil && !b.function {
 			b.flush()
@@ -62,7 +94,7 @@ func (b *promptBuilder) add(e mistral.Entry) {
 		id := "x" + shortHash(e.ID)
 		b.calls = append(b.calls, toolCall(id, e.Name, e.Arguments))
 		b.executed = append(b.executed, &mistral.ToolMessage{
-			ToolCallID: id, Name: e.Name, Content: mistral.Content{Text: string(e.Info)},
+			ToolCallID: id, Name: usableName(e.Name), Content: mistral.Content{Text: string(e.Info)},
 		})
 	case *mistral.AgentHandoff:
 		// The messages before and after it are what the model needs.
@@ -72,7 +104,7 @@ func (b *promptBuilder) add(e mistral.Entry) {
 // flush ends the assistant's turn.
 func (b *promptBuilder) flush() {
 	said, calls, executed := b.said, b.calls, b.executed
-	b.said, b.calls, b.executed, b.function = nil, nil, nil, false
+	b.said, b.prefix, b.calls, b.executed, b.function = nil, "", nil, nil, false
 	if calls == nil {
 		for _, content := range said {
 			b.assistant(content, nil)
@@ -99,12 +131,7 @@ func (b *promptBuilder) assistant(content mistral.Content, calls []mistral.ToolC
 	}
 }
 
-func (b *promptBuilder) input(e *mistral.MessageInput) {
-	if e.Role == mistral.RoleAssistant {
-		content := assistantContent(e.Content)
-		b.messages = append(b.messages, &mistral.AssistantMessage{Content: &content, Prefix: e.Prefix})
-		return
-	}
+func (b *promptBuilder) user(e *mistral.MessageInput) {
 	if n := len(b.messages); n > 0 {
 		// Mistral's models refuse a user right after a tool ("Unexpected role
 		// 'user' after role 'tool'").
@@ -133,21 +160,33 @@ func (b *promptBuilder) nameOf(toolCallID string) string {
 }
 
 // toolCall is a call as chat models take it. Their templates parse the
-// arguments, so that malformed ones, told as they are, would end the
-// conversation for good.
+// arguments, and Mistral's models refuse names such as "functions.search", which
+// models make up: told as they are, these would end the conversation for good.
 func toolCall(id, name, arguments string) mistral.ToolCall {
 	if arguments == "" {
 		arguments = "{}"
 	}
 	var object map[string]json.RawMessage
-	if json.Unmarshal([]byte(arguments), &object) != nil {
+	switch err := json.Unmarshal([]byte(arguments), &object); {
+	case err != nil:
 		quoted, _ := json.Marshal(map[string]string{"malformed_arguments": arguments})
 		arguments = string(quoted)
+	case object == nil: // null
+		arguments = "{}"
 	}
 	return mistral.ToolCall{
 		ID: id, Type: "function",
-		Function: mistral.ToolCallFunc{Name: name, Arguments: mistral.Arguments{Text: arguments}},
+		Function: mistral.ToolCallFunc{Name: usableName(name), Arguments: mistral.Arguments{Text: arguments}},
 	}
+}
+
+var unusable = regexp.MustCompile(`[^a-zA-Z0-9_-]`)
+
+// usableName returns the name of a function, changed to one that chat models
+// take if it is not.
+func usableName(name string) string {
+	name = unusable.ReplaceAllString(name, "_")
+	return name[:min(len(name), 64)]
 }
 
 // userContent returns what chat models take of a user's message: everything but

@@ -16,8 +16,8 @@ type eventStream struct {
 	control *http.ResponseController
 	data    []byte
 	frame   []byte
-	written bool  // since the last keep-alive tick
-	err     error // of the first write that failed; there is no other after it
+	last    time.Time // when something was written
+	err     error     // of the first write that failed; there is no other after it
 }
 
 // writeTimeout is how long a client may leave one event unread. A client that
@@ -40,12 +40,18 @@ func (s *eventStream) send(e mistral.Event) error {
 	if s.data, err = wire.Append(s.data[:0], e); err != nil {
 		return err
 	}
+	for i, c := range s.data {
+		// A raw value may have line ends between its tokens, and they would end
+		// the frame's data.
+		if c == '\n' || c == '\r' {
+			s.data[i] = ' '
+		}
+	}
 	s.frame = append(s.frame[:0], "event: "...)
 	s.frame = append(s.frame, wire.Text(wire.Member(s.data, "type"))...)
 	s.frame = append(s.frame, "\ndata: "...)
 	s.frame = append(s.frame, s.data...)
 	s.frame = append(s.frame, "\n\n"...)
-	s.written = true
 	return s.writeLocked()
 }
 
@@ -55,6 +61,7 @@ func (s *eventStream) writeLocked() error {
 	}
 	// A writer that knows no deadlines waits as long as it takes.
 	s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	s.last = time.Now()
 	if _, s.err = s.w.Write(s.frame); s.err == nil {
 		s.err = s.control.Flush()
 	}
@@ -68,6 +75,19 @@ func (s *eventStream) broken() bool {
 	return s.err != nil
 }
 
+// keep writes a comment if nothing was written for so long, and returns when to
+// look again.
+func (s *eventStream) keep(every time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if idle := time.Since(s.last); idle < every {
+		return every - idle
+	}
+	s.frame = append(s.frame[:0], ": keep-alive\n\n"...)
+	s.writeLocked() // the next event finds the error
+	return every
+}
+
 // keepAlive writes a comment whenever nothing was written for a while, so that
 // no one on the way takes the connection for dead. The function that it returns
 // ends that and waits for the end.
@@ -75,21 +95,15 @@ func (s *eventStream) keepAlive(every time.Duration) (stop func()) {
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		ticker := time.NewTicker(every)
-		defer ticker.Stop()
+		timer := time.NewTimer(every)
+		defer timer.Stop()
 		for {
 			select {
 			case <-quit:
 				return
-			case <-ticker.C:
+			case <-timer.C:
 			}
-			s.mu.Lock()
-			if !s.written {
-				s.frame = append(s.frame[:0], ": keep-alive\n\n"...)
-				s.writeLocked() // the next event finds the error
-			}
-			s.written = false
-			s.mu.Unlock()
+			timer.Reset(s.keep(every))
 		}
 	}()
 	return func() {
