@@ -54,6 +54,13 @@ func (s *Server) checkAgent(ctx context.Context, a *mistral.Agent) error {
 	c.nonEmpty(a.Name, "body", "name")
 	c.tools(a.Tools, false, "body", "tools")
 	c.completionArgs(a.CompletionArgs, "body", "completion_args")
+	for i, g := range a.Guardrails {
+		// It would be read back as null, which the schema does not have: the
+		// TypeScript SDK then drops the agent.
+		if raw, err := wire.Marshal(g); err != nil || string(wire.Member(raw, "block_on_error")) == "null" {
+			c.add("bool_type", "Input should be a valid boolean", "body", "guardrails", i, "block_on_error")
+		}
+	}
 	c.object(a.Metadata, "body", "metadata")
 	if n := len([]rune(a.VersionMessage)); n > 500 {
 		c.add("string_too_long", "String should have at most 500 characters", "body", "version_message")

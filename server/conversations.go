@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/tramontane-dev/tramontane/mistral"
 )
@@ -78,6 +79,7 @@ func checkStart(req *mistral.ConversationRequest, inputs mistral.Entries) error 
 			c.add("value_error", "a conversation with an agent has the agent's tools", "body", "tools")
 		}
 	}
+	c.version(req.AgentVersion)
 	checkEnum(&c, req.HandoffExecution, []any{"body", "handoff_execution"}, mistral.HandoffClient, mistral.HandoffServer)
 	c.tools(req.Tools, true, "body", "tools")
 	c.completionArgs(req.CompletionArgs, "body", "completion_args")
@@ -109,13 +111,15 @@ func (s *Server) appendConversation(w http.ResponseWriter, r *http.Request) erro
 	}
 
 	id := r.PathValue("id")
+	unlock := func() {}
 	if stored(req.Store) {
 		// One append after the other: each reply knows what was said before it.
 		// The store's own check finds an append of another server.
-		unlock, err := s.turns.Lock(r.Context(), id)
+		held, err := s.turns.Lock(r.Context(), id)
 		if err != nil {
 			return err
 		}
+		unlock = sync.OnceFunc(held)
 		defer unlock()
 	}
 	conversation, history, err := s.load(r.Context(), id)
@@ -126,6 +130,7 @@ func (s *Server) appendConversation(w http.ResponseWriter, r *http.Request) erro
 	t := &turn{conversation: conversation, history: history, inputs: inputs, args: req.CompletionArgs, stream: isTrue(req.Stream)}
 	if stored(req.Store) {
 		t.commit = func(ctx context.Context, outputs mistral.Entries) error {
+			defer unlock() // a caller that is slow to read its reply keeps no one waiting
 			return s.store.AppendEntries(ctx, id, len(history), slices.Concat(inputs, outputs), s.now())
 		}
 	}
@@ -144,6 +149,7 @@ func (s *Server) restartConversation(w http.ResponseWriter, r *http.Request) err
 	inputs := req.Inputs.List()
 	var c checker
 	c.nonEmpty(req.FromEntryID, "body", "from_entry_id")
+	c.version(req.AgentVersion)
 	checkEnum(&c, req.HandoffExecution, []any{"body", "handoff_execution"}, mistral.HandoffClient, mistral.HandoffServer)
 	c.completionArgs(req.CompletionArgs, "body", "completion_args")
 	c.guardrails(req.Guardrails, "body", "guardrails")

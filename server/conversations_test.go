@@ -2,10 +2,14 @@ package server_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync"
@@ -16,6 +20,7 @@ import (
 
 	"github.com/tramontane-dev/tramontane/mistral"
 	"github.com/tramontane-dev/tramontane/server"
+	"github.com/tramontane-dev/tramontane/server/sqlite"
 )
 
 const (
@@ -178,17 +183,28 @@ func TestStream(t *testing.T) {
 	a.want(`{}`, "entries", 5, "arguments")
 }
 
-// done is told only when the reply can be read by others.
+// fullDisk is a store that can begin conversations but not go on with them.
+type fullDisk struct{ *sqlite.Store }
+
+func (fullDisk) AppendEntries(context.Context, string, int, mistral.Entries, mistral.Timestamp) error {
+	return errors.New("disk is full")
+}
+
+// done comes after the commit: what cannot be stored is not acknowledged.
 func TestDoneIsAfterTheCommit(t *testing.T) {
-	h := newHost(t, nil)
-	id := h.start("Hi.")
-	for i := range 20 {
-		h.model.add(says("Sure."))
-		h.stream(conversations+"/"+id, `{"inputs":"Again.","stream":true}`)
-		if n := len(h.history(id)); n != 2*(i+2) {
-			t.Fatalf("after append %d: %d entries, want %d", i, n, 2*(i+2))
-		}
+	h := newHostOver(t, nil, func(s *sqlite.Store) server.Store { return fullDisk{s} })
+	path := conversations + "/" + h.start("Hi.")
+	h.model.add(says("Sure."))
+	events, _ := h.stream(path, `{"inputs":"Again.","stream":true}`)
+	var told []string
+	for _, e := range events {
+		told = append(told, e.kind)
 	}
+	if diff := cmp.Diff([]string{"conversation.response.started", "message.output.delta", "conversation.response.error"}, told); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	h.model.add(says("Sure."))
+	h.fails("POST", path, `{"inputs":"Again."}`, 500, "server_error")
 }
 
 func TestEntryTypes(t *testing.T) {
@@ -338,6 +354,7 @@ func TestCallsOfReplayedHistory(t *testing.T) {
 		{call("aa"), call("bb"), result("aa"), `{"type":"message.output","content":"x"}`, result("bb")},
 		{call("aa"), call("bb"), result("aa"), call("cc"), result("bb"), result("cc")},
 		{call("bb"), call("bb"), result("bb")},
+		{call("aa"), call("bb"), result("aa"), `{"type":"tool.execution","name":"t","arguments":"{}"}`, result("bb")},
 	} {
 		h.fails("POST", conversations, `{"model":"m","inputs":[`+strings.Join(inputs, ",")+`]}`, 400, "3230", "bb")
 	}
@@ -381,6 +398,7 @@ func TestModelFails(t *testing.T) {
 		{&mistral.Error{Method: "POST", StatusCode: 400, Message: "too long"}, 400, "too long"},
 		{&mistral.Error{Method: "POST", StatusCode: 429, Message: "slow down", RetryAfter: 1500 * time.Millisecond}, 429, "slow down"},
 		{&mistral.Error{StatusCode: 409, Type: "no_tool_fits", Code: "77", Message: "no tool fits"}, 409, `"message":"no tool fits","type":"no_tool_fits","param":null,"code":77`},
+		{&mistral.Error{StatusCode: 1000, Message: "no status"}, 503, "no status"},
 		{context.DeadlineExceeded, 504, "deadline"},
 	} {
 		fail(test.err)
@@ -442,6 +460,75 @@ func TestDisconnect(t *testing.T) {
 		h.model.add(says("Here."))
 		h.ok("POST", conversations+"/"+id, `{"inputs":"y","store":false}`)
 		h.wantHistory(id, "message.input Hello.", "message.output Hi.")
+	}
+}
+
+// A server that stops cancels requests whose callers wait: these get an error,
+// and not an empty answer of status 200.
+func TestServerStops(t *testing.T) {
+	h := newHost(t, nil)
+	ctx, stop := context.WithCancel(t.Context())
+	var log bytes.Buffer
+	srv := httptest.NewUnstartedServer(server.New(h.store, h.model, &server.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}))
+	srv.Config.BaseContext = func(net.Listener) context.Context { return ctx }
+	srv.Start()
+	defer srv.Close()
+	h.url = srv.URL
+	asked := make(chan struct{})
+	h.model.before = func(ctx context.Context, _ *mistral.ChatRequest) error {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	go func() {
+		<-asked
+		<-asked
+		stop()
+	}()
+	var wg sync.WaitGroup
+	wg.Go(func() { h.fails("POST", conversations, `{"model":"m","inputs":"x"}`, 503, `"object":"error"`, "stops") })
+	wg.Go(func() {
+		events, _ := h.stream(conversations, `{"model":"m","inputs":"x","stream":true}`)
+		last := events[len(events)-1]
+		last.want("conversation.response.error", "type")
+		last.want("503", "code")
+	})
+	wg.Wait()
+	if log.Len() > 0 {
+		t.Errorf("the log has %q", &log)
+	}
+}
+
+// Who is slow to read a reply keeps no one else from the conversation.
+func TestSlowReader(t *testing.T) {
+	h := newHost(t, nil)
+	id := h.start("Hi.")
+	h.model.add(says(strings.Repeat("x", 24<<20))) // more than sockets hold
+	conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	body := `{"inputs":"Much."}`
+	fmt.Fprintf(conn, "POST %s/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", conversations, id, len(body), body)
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // the reply has begun
+		t.Fatal(err)
+	}
+	h.model.add(says("Sure."))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "POST", h.url+conversations+"/"+id, strings.NewReader(`{"inputs":"More."}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Errorf("status %d, want 200", resp.StatusCode)
 	}
 }
 

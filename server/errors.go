@@ -71,25 +71,19 @@ func notFound(format string, args ...any) *apiError {
 	return &apiError{status: http.StatusNotFound, kind: "not_found_error", message: fmt.Sprintf(format, args...)}
 }
 
-// notSupported refuses what this server does not do yet, by name.
-func notSupported(loc []any, format string, args ...any) detail {
-	return detail{loc: loc, kind: "not_supported", msg: fmt.Sprintf(format, args...)}
-}
-
 func invalid(details ...detail) *apiError {
 	return &apiError{status: http.StatusUnprocessableEntity, kind: "invalid_request_error", detail: details}
 }
 
-// modelError says that the model did not answer, so that nothing was stored. A
-// request that the model's server found wrong is the caller's to change; a
+// modelError says that the model did not answer, and what came of it. A request that the model's server found wrong is the caller's to change; a
 // *mistral.Error that no request gave (it has no method) is a model's own
 // answer and goes out as it is. Everything else is 503 and not 502, which
 // would leave open whether the conversation has changed.
-func modelError(model string, err error) *apiError {
+func modelError(err error, message string) *apiError {
 	out := &apiError{
 		status:  http.StatusServiceUnavailable,
 		kind:    "model_error",
-		message: fmt.Sprintf("model %s: %v; nothing was stored", model, err),
+		message: message,
 		cause:   err,
 	}
 	var upstream *mistral.Error
@@ -97,7 +91,7 @@ func modelError(model string, err error) *apiError {
 	case errors.Is(err, context.DeadlineExceeded):
 		out.status = http.StatusGatewayTimeout
 	case !errors.As(err, &upstream):
-	case upstream.Method == "" && upstream.StatusCode >= 400:
+	case upstream.Method == "" && upstream.StatusCode >= 400 && upstream.StatusCode < 600:
 		out.status, out.kind, out.code, out.message = upstream.StatusCode, upstream.Type, upstream.Code, upstream.Message
 	case upstream.StatusCode == http.StatusTooManyRequests:
 		out.status = http.StatusTooManyRequests

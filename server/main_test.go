@@ -162,12 +162,18 @@ type host struct {
 
 func newHost(t *testing.T, opts *server.Options) *host {
 	t.Helper()
+	return newHostOver(t, opts, func(s *sqlite.Store) server.Store { return s })
+}
+
+// newHostOver returns a server that has what wrap makes of its store.
+func newHostOver(t *testing.T, opts *server.Options, wrap func(*sqlite.Store) server.Store) *host {
+	t.Helper()
 	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "db"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &host{t: t, model: new(script), store: store}
-	srv := httptest.NewServer(server.New(store, h.model, opts))
+	srv := httptest.NewServer(server.New(wrap(store), h.model, opts))
 	t.Cleanup(func() {
 		srv.Close()
 		http.DefaultClient.CloseIdleConnections()

@@ -15,7 +15,7 @@ func (s *Server) models(ctx context.Context) ([]mistral.Model, error) {
 	}
 	models, err := s.opts.Models(ctx)
 	if err != nil {
-		return nil, modelError("list", err)
+		return nil, modelError(err, fmt.Sprintf("list of models: %v", err))
 	}
 	models = slices.Clone(models)
 	for i := range models {
@@ -31,6 +31,13 @@ func (s *Server) models(ctx context.Context) ([]mistral.Model, error) {
 }
 
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
+	var c checker
+	if provider := r.URL.Query().Get("provider"); provider != "" {
+		c.refuse("this server does not tell apart models by provider yet, so it has no list for %q", provider, "query", "provider")
+	}
+	if err := c.err(); err != nil {
+		return err
+	}
 	models, err := s.models(r.Context())
 	if err != nil {
 		return err

@@ -254,13 +254,9 @@ func CheckLoopback(addr string) error {
 	return nil
 }
 
-// fail answers with an error. It does not log what the caller did wrong.
+// fail answers with an error.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
-	e := asAPIError(err)
-	if r.Context().Err() != nil {
-		return // nobody is there to read it
-	}
-	s.logFailure(r, e)
+	e := s.failure(r, err)
 	for name, values := range e.header {
 		w.Header()[name] = values
 	}
@@ -269,15 +265,25 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	w.Write(errorBody(e))
 }
 
-func (s *Server) logFailure(r *http.Request, e *apiError) {
+// failure turns the error of a request into its answer, and logs it if the
+// caller did nothing wrong.
+func (s *Server) failure(r *http.Request, err error) *apiError {
+	e := asAPIError(err)
 	if e.status < 500 {
-		return
+		return e
+	}
+	if r.Context().Err() != nil {
+		// A server that stops cancels requests whose callers still wait: without
+		// an answer they would get an empty one of status 200.
+		return &apiError{status: http.StatusServiceUnavailable, kind: "server_error",
+			message: "the request was cancelled, as the server stops or its caller has left"}
 	}
 	cause := e.cause
 	if cause == nil {
 		cause = e
 	}
 	s.opts.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "status", e.status, "error", cause)
+	return e
 }
 
 // reply answers 200 with v as JSON.

@@ -132,7 +132,9 @@ func TestModels(t *testing.T) {
 	h.ok("GET", "/v1/models/org/model", "").want("org/model", "id")
 	h.ok("GET", "/v1/models/org%2Fmodel", "").want("org/model", "id")
 	h.ok("GET", "/v1/models/latest", "").want("org/model", "id")
-	h.fails("GET", "/v1/models/c", "", 404, `c`)
+	h.ok("GET", "/v1/models?model=b", "").want("b", "data", 0, "id")
+	h.fails("GET", "/v1/models?provider=p", "", 422, "not_supported", `"loc":["query","provider"]`)
+	h.fails("GET", "/v1/models/c", "", 404, `\"c\"`)
 	newHost(t, nil).ok("GET", "/v1/models", "").want("[]", "data")
 }
 

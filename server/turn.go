@@ -158,12 +158,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, t *turn) error {
 		return nil // the client is gone
 	}
 	a, err := s.answer(r.Context(), t, events.send)
-	if events.broken() || r.Context().Err() != nil {
+	if events.broken() {
 		return nil
 	}
 	if err != nil {
-		e := asAPIError(err)
-		s.logFailure(r, e)
+		e := s.failure(r, err)
 		events.send(&mistral.ResponseError{CreatedAt: s.now(), Message: e.Error(), Code: e.status})
 		return nil
 	}
@@ -187,7 +186,7 @@ func (s *Server) answer(ctx context.Context, t *turn, emit func(mistral.Event) e
 		err = a.done()
 	}
 	if err != nil {
-		return nil, modelError(t.model, err)
+		return nil, modelError(err, fmt.Sprintf("model %s: %v; nothing was stored", t.model, err))
 	}
 	if t.commit == nil {
 		return a, nil

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tramontane-dev/tramontane/internal/wire"
 	"github.com/tramontane-dev/tramontane/mistral"
@@ -22,24 +23,24 @@ func decode(data []byte, v any, lenient bool) error {
 	if len(strings.TrimSpace(string(data))) == 0 {
 		return invalid(detail{loc: []any{"body"}, kind: "missing", msg: "Field required: the request has no body"})
 	}
+	if !utf8.Valid(data) {
+		return invalid(detail{loc: []any{"body"}, kind: "json_invalid", msg: "JSON decode error: the body is not UTF-8"})
+	}
 	if err := wire.Unmarshal(data, v); err != nil {
 		return invalid(decodeDetail(data, err))
 	}
-	var details []detail
+	var c checker
 	for _, p := range wire.Problems(v) {
 		loc := append([]any{"body"}, p.Path...)
 		switch {
 		case p.Missing:
-			details = append(details, detail{loc: loc, kind: "missing", msg: "Field required"})
+			c.add("missing", "Field required", loc...)
 		case lenient && len(p.Path) == 1, hostedExtra(p.Path):
 		default:
-			details = append(details, detail{loc: loc, kind: "extra_forbidden", msg: "Extra inputs are not permitted"})
+			c.add("extra_forbidden", "Extra inputs are not permitted", loc...)
 		}
 	}
-	if details != nil {
-		return invalid(details...)
-	}
-	return nil
+	return c.err()
 }
 
 // hostedExtra reports whether the hosted API itself writes this member, though
@@ -86,8 +87,12 @@ func decodeDetail(data []byte, err error) detail {
 	return d
 }
 
-// A checker collects what is wrong with a request that could be decoded.
+// A checker collects what is wrong with a request that could be decoded: the
+// first maxDetails of it.
 type checker struct{ details []detail }
+
+// maxDetails bounds an answer: a body of 32 MiB has room for millions of faults.
+const maxDetails = 100
 
 func (c *checker) err() error {
 	if c.details == nil {
@@ -97,11 +102,14 @@ func (c *checker) err() error {
 }
 
 func (c *checker) add(kind, msg string, loc ...any) {
-	c.details = append(c.details, detail{loc: loc, kind: kind, msg: msg})
+	if len(c.details) < maxDetails {
+		c.details = append(c.details, detail{loc: loc, kind: kind, msg: msg})
+	}
 }
 
+// refuse refuses what this server does not do yet, by name.
 func (c *checker) refuse(format string, name any, loc ...any) {
-	c.details = append(c.details, notSupported(loc, format, name))
+	c.add("not_supported", fmt.Sprintf(format, name), loc...)
 }
 
 func within(path []any, steps ...any) []any {
@@ -164,13 +172,20 @@ func (c *checker) completionArgs(a *mistral.CompletionArgs, loc ...any) {
 	}
 	if f.JSONSchema != nil {
 		f.JSONSchema.Extra = mistral.Extra{}
-		c.object(f.JSONSchema.Schema, within(loc, "response_format", "json_schema", "schema")...)
+		c.requiredObject(f.JSONSchema.Schema, within(loc, "response_format", "json_schema", "schema")...)
 	}
 }
 
 // object checks that raw is absent or a JSON object.
 func (c *checker) object(raw json.RawMessage, loc ...any) {
 	if raw != nil && raw[0] != '{' {
+		c.add("dict_type", "Input should be an object", loc...)
+	}
+}
+
+// requiredObject checks that raw is a JSON object and not null.
+func (c *checker) requiredObject(raw json.RawMessage, loc ...any) {
+	if raw == nil || raw[0] != '{' {
 		c.add("dict_type", "Input should be an object", loc...)
 	}
 }
@@ -201,6 +216,7 @@ func (c *checker) tools(tools mistral.Tools, run bool, loc ...any) {
 			c.configuration(t.Configuration, within(at, "tool_configuration"))
 		case *mistral.ConnectorTool:
 			c.nonEmpty(t.ConnectorID, within(at, "connector_id")...)
+			c.object(t.Authorization, within(at, "authorization")...)
 			c.configuration(t.Configuration, within(at, "tool_configuration"))
 		case *mistral.UnknownTool:
 			c.add("union_tag_invalid", fmt.Sprintf("Input tag %q is not a type of tool that this server knows", t.Type), at...)
@@ -252,10 +268,7 @@ func (c *checker) function(f *mistral.Function, seen map[string]bool, loc []any)
 		c.add("value_error", fmt.Sprintf("two functions have the name %q", f.Name), within(loc, "name")...)
 	}
 	seen[f.Name] = true
-	c.object(f.Parameters, within(loc, "parameters")...)
-	if f.Parameters == nil {
-		c.add("dict_type", "Input should be an object", within(loc, "parameters")...)
-	}
+	c.requiredObject(f.Parameters, within(loc, "parameters")...)
 	f.Extra = mistral.Extra{}
 }
 
@@ -269,6 +282,13 @@ func (c *checker) configuration(t *mistral.ToolConfiguration, loc []any) {
 func (c *checker) guardrails(g []mistral.Guardrail, loc ...any) {
 	if len(g) > 0 {
 		c.refuse("this server does not run %s yet; remove them", "guardrails", loc...)
+	}
+}
+
+// version checks the number of an agent's version.
+func (c *checker) version(v *mistral.AgentVersion) {
+	if v != nil {
+		checkRange(c, &v.Number, 0, maxInt, "body", "agent_version")
 	}
 }
 
@@ -345,7 +365,8 @@ func (c *checker) timestamp(t mistral.Timestamp, loc ...any) mistral.Timestamp {
 		return ""
 	}
 	moment, err := time.Parse(time.RFC3339Nano, string(t))
-	if err != nil {
+	// In UTC, the last hours of the year 9999 may be in one of five digits.
+	if year := moment.UTC().Year(); err != nil || year < 0 || year > 9999 {
 		c.add("datetime_parsing", "Input should be a valid datetime with an offset or Z", loc...)
 		return ""
 	}

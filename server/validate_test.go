@@ -16,6 +16,15 @@ func TestInvalid(t *testing.T) {
 		{"POST", conversations, `{`, `["body"]`, "json_invalid"},
 		{"POST", conversations, `{"model":"m"} x`, `["body"]`, "json_invalid"},
 		{"POST", conversations, `[]`, `["body"]`, "dict_type"},
+		{"POST", conversations, `{"model":"m","inputs":"x","metadata":{"a":"` + "\xff" + `"}}`, `["body"]`, "json_invalid"},
+		{"POST", conversations, strings.Repeat("[", 100_000), `["body"]`, "json_invalid"},
+		{"POST", conversations, `{"inputs":"x","agent_id":"a","agent_version":-1}`, `["body","agent_version"]`, "greater_than_equal"},
+		{"POST", conversations, `{"inputs":"x","model":"m","completion_args":{"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":null}}}}`, `["body","completion_args","response_format","json_schema","schema"]`, "dict_type"},
+		{"POST", conversations, `{"inputs":"x","model":"m","tools":[{"type":"function","function":{"name":"f","parameters":null}}]}`, `["body","tools",0,"function","parameters"]`, "dict_type"},
+		{"POST", conversations, `{"model":"m","inputs":[{"role":"user","content":"x","created_at":"9999-12-31T23:59:59-01:00"}]}`, `["body","inputs",0,"created_at"]`, "datetime_parsing"},
+		{"POST", conversations + "/" + id + "/restart", `{"from_entry_id":"a","agent_version":-1}`, `["body","agent_version"]`, "greater_than_equal"},
+		{"POST", agents, `{"name":"n","model":"m","guardrails":[{"block_on_error":null}]}`, `["body","guardrails",0,"block_on_error"]`, "bool_type"},
+		{"POST", agents, `{"name":"n","model":"m","tools":[{"type":"connector","connector_id":"c","authorization":"secret"}]}`, `["body","tools",0,"authorization"]`, "dict_type"},
 		{"POST", conversations, `{"model":"m"}`, `["body","inputs"]`, "missing"},
 		{"POST", conversations, `{"model":"m","inputs":null}`, `["body","inputs"]`, "missing"},
 		{"POST", conversations, `{"model":"m","inputs":[]}`, `["body","inputs"]`, "missing"},
@@ -77,6 +86,18 @@ func TestInvalid(t *testing.T) {
 	}
 	if len(h.model.asked) != 1 {
 		t.Errorf("the model was asked %d times, want once", len(h.model.asked))
+	}
+}
+
+// An answer does not grow with the faults of a request.
+func TestManyFaults(t *testing.T) {
+	h := newHost(t, nil)
+	for _, entry := range []string{`1`, `{"role":"user","content":"x","mood":1}`} {
+		_, body := h.do("POST", conversations, `{"model":"m","inputs":[`+strings.Repeat(entry+",", 1000)+entry+`]}`)
+		a := answer{t, body}
+		if a.get("detail", 99) == "" || a.get("detail", 100) != "" {
+			t.Errorf("%s: the answer has not 100 details: %.200s", entry, body)
+		}
 	}
 }
 

@@ -6,7 +6,10 @@
 // one way of calling tools.
 //
 // [Offline] plans by rules which tools to call. It is no language model, and
-// answers nothing that no tool can tell.
+// answers nothing that no tool can tell. Its files are offline.go (its messages),
+// offline_plan.go (what to call next), offline_tools.go (which tool fits),
+// offline_fill.go (with which values), offline_words.go (words and values in a
+// text), offline_answer.go (what the results say) and offline_value.go (JSON).
 //
 // [Scripted] answers from a file of replies, for tests.
 //
