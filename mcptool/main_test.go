@@ -189,6 +189,22 @@ func init() {
 				return result
 			})
 		},
+		// Names its tool after how often it was asked, and says in a call that its
+		// tools changed.
+		"changing": func() {
+			asked := 0
+			answer := answerAll(nil)
+			serveRaw(func(method string, params json.RawMessage) string {
+				switch method {
+				case "tools/list":
+					asked++
+					return fmt.Sprintf(`{"tools":[{"name":"t%d","inputSchema":{"type":"object"}}]}`, asked)
+				case "tools/call":
+					fmt.Println(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`)
+				}
+				return answer(method, params)
+			})
+		},
 		// Lists pages for ever, each with a cursor of its own.
 		"many-pages": func() {
 			page := 0

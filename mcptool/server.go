@@ -234,6 +234,7 @@ func (s *Server) dial(ctx context.Context, legacy bool, patience time.Duration) 
 	client := mcp.NewClient(&mcp.Implementation{Name: "tramontane", Version: version()}, &mcp.ClientOptions{
 		Capabilities: &mcp.ClientCapabilities{}, // the default would promise roots
 		Logger:       s.Logger,
+		//lint:ignore SA1019 servers of the versions before 2026-07-28 still log this way
 		LoggingMessageHandler: func(ctx context.Context, req *mcp.LoggingMessageRequest) {
 			s.logger().DebugContext(ctx, "mcp server log", "server", s.Name, "level", req.Params.Level, "data", req.Params.Data)
 		},
@@ -254,8 +255,10 @@ func (s *Server) dial(ctx context.Context, legacy bool, patience time.Duration) 
 	return &session{cs, conn}, conn, nil
 }
 
-// Tools asks the server for its tools, all pages, starting it first where that
-// is needed. The tools stay usable after the server was started anew.
+// Tools returns the server's tools, all pages, starting it first where that is
+// needed. A server of a protocol version before 2026-07-28 is asked once, and
+// again after it said that they changed; a later one says itself how long its
+// answer holds. The tools stay usable after the server was started anew.
 func (s *Server) Tools(ctx context.Context) ([]tramontane.Tool, error) {
 	listed, err := s.list(ctx)
 	if err != nil {

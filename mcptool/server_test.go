@@ -82,6 +82,24 @@ func TestDefinition(t *testing.T) {
 	}
 }
 
+func TestToolsAreListedOnceUntilTheyChange(t *testing.T) {
+	s := testServer(t, "changing")
+	first := start(t, s)["t1"]
+	if first.Tool == nil {
+		t.Fatal("the server was not asked")
+	}
+	both, err := mcptool.Servers{s}.Tools(t.Context())
+	if err != nil || both[0].Definition().Original != "t1" || s.Status().Tools != 1 {
+		t.Fatalf("second list = %v, %v, want the first from memory", both, err)
+	}
+	if _, err := first.call(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if tools := start(t, s); tools["t2"].Tool == nil { // the notice came before the result
+		t.Errorf("tools after the change: %v, want t2", tools)
+	}
+}
+
 func TestToolError(t *testing.T) {
 	tools := start(t, testServer(t, "good"))
 	res, err := tools["fail"].call(t.Context(), "")

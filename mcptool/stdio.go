@@ -43,6 +43,8 @@ type stdioConn struct {
 	closed    chan struct{}  // closed when the process and our goroutines are gone
 	running   sync.WaitGroup // our goroutines
 
+	tools toolList // what the process said that it offers
+
 	opened atomic.Bool // the handshake is over
 	probes chan jsonrpc.ID
 
@@ -116,8 +118,18 @@ func (c *stdioConn) Read(context.Context) (jsonrpc.Message, error) {
 				"line", string(data[:min(len(data), 200)]), "cause", err)
 		}
 		c.queue = msgs
+		for _, msg := range msgs {
+			if req, ok := msg.(*jsonrpc.Request); ok && req.Method == toolsChanged {
+				c.tools.changed()
+			}
+		}
 	}
 }
+
+// toolsChanged is the notice that a server's tools have changed. It is taken in
+// here, not by the SDK, whose handler would run beside the replies that follow
+// it, and whose subscription leaves a goroutine behind.
+const toolsChanged = "notifications/tools/list_changed"
 
 // next returns the next line, or the probe whose time is up.
 func (c *stdioConn) next() ([]byte, jsonrpc.ID, error) {

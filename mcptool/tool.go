@@ -37,7 +37,30 @@ func (s *Server) list(ctx context.Context) ([]*tool, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tools []*tool
+	ask := func(ctx context.Context) ([]tramontane.Definition, error) { return s.listPages(ctx, sess) }
+	// From 2026-07-28 on, notices come only to who listens for them, and the SDK
+	// remembers the answer for as long as the server allows.
+	list := func(ctx context.Context) ([]tramontane.Definition, error) { return sess.conn.tools.load(ctx, ask) }
+	if sess.InitializeResult().ProtocolVersion > legacyVersion {
+		list = ask
+	}
+	defs, err := list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.tools = len(defs)
+	s.mu.Unlock()
+	tools := make([]*tool, len(defs))
+	for i, def := range defs {
+		tools[i] = &tool{s, def}
+	}
+	return tools, nil
+}
+
+// listPages asks a session for its tools.
+func (s *Server) listPages(ctx context.Context, sess *session) ([]tramontane.Definition, error) {
+	var tools []tramontane.Definition
 	params := &mcp.ListToolsParams{}
 	seen := make(map[string]bool)
 	for page := 1; ; page++ {
@@ -66,7 +89,7 @@ func (s *Server) list(ctx context.Context) ([]*tool, error) {
 				continue
 			}
 			seen[t.Name] = true
-			tools = append(tools, &tool{s, s.definition(t)})
+			tools = append(tools, s.definition(t))
 		}
 		if list.NextCursor == "" {
 			break
@@ -79,9 +102,6 @@ func (s *Server) list(ctx context.Context) ([]*tool, error) {
 		}
 		params = &mcp.ListToolsParams{Cursor: list.NextCursor}
 	}
-	s.mu.Lock()
-	s.tools = len(tools)
-	s.mu.Unlock()
 	return tools, nil
 }
 
