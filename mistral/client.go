@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,18 +38,21 @@ type Client struct {
 	// zero, it is MISTRAL_BASE_URL or https://api.mistral.ai.
 	BaseURL string
 
-	// HTTPClient makes the requests. If nil, one with the default transport
-	// does. Its CheckRedirect is not used, nor its Timeout for streams.
+	// HTTPClient makes the requests. If nil, one does whose transport all
+	// Clients share: http.DefaultTransport, but with up to 64 idle connections
+	// to each host. Its CheckRedirect is not used, nor its Timeout for streams.
 	HTTPClient *http.Client `json:"-"`
 
 	// UserAgent is sent along. If zero, it is "tramontane".
 	UserAgent string
 
 	// MaxRetries is how often a request is repeated. If zero, twice; if
-	// negative, never. GET and DELETE are repeated after status 429, 502, 503,
-	// 504 and lost connections; POST and PATCH only after 429 and when nothing
-	// of the request was written. Where Retry-After asks for more than a minute,
-	// or for more than the context has left, the error is returned instead.
+	// negative, never. GET and DELETE are repeated after lost connections, status
+	// 429 and 503, and what a gateway answers that lost the server behind it (502,
+	// 504, and Cloudflare's 520, 522 and 524); POST and PATCH only after 429 and
+	// when nothing of the request was written. None is repeated after Timeout.
+	// Where Retry-After asks for more than a minute, or for more than the context
+	// has left, the error is returned instead.
 	MaxRetries int
 
 	// Timeout bounds each try of a request that does not stream, to the last
@@ -76,6 +80,7 @@ type request struct {
 	query  url.Values
 	body   []byte
 	accept string
+	key    Key // of the last try, which must not show
 }
 
 // do makes a request and decodes the response with decode, unless that is nil.
@@ -136,10 +141,14 @@ func (c *Client) send(ctx context.Context, r *request, stream bool) (*http.Respo
 	if err != nil {
 		return nil, fmt.Errorf("mistral: %w", err)
 	}
+	r.key = key
 	trace := new(connTrace)
-	req, err := r.httpRequest(trace.with(ctx), base, key)
+	req, err := r.httpRequest(trace.with(ctx), base)
 	if err != nil {
 		return nil, fmt.Errorf("mistral: %s %s: %w", r.method, r.path, err)
+	}
+	if ctx.Err() != nil {
+		return nil, r.unsent(context.Cause(ctx)) // the transport would not say so
 	}
 	req.Header.Set("User-Agent", c.userAgent())
 	resp, err := c.httpClient(stream).Do(req)
@@ -149,18 +158,18 @@ func (c *Client) send(ctx context.Context, r *request, stream bool) (*http.Respo
 			err = e.Err
 		}
 		if trace.unsent() {
-			return nil, &requestError{method: r.method, path: r.path, err: err, unsent: true}
+			return nil, r.unsent(err)
 		}
 		return nil, r.lost(err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		defer resp.Body.Close()
-		return nil, newError(r, resp, key)
+		return nil, r.refused(resp)
 	}
 	return resp, nil
 }
 
-func (r *request) httpRequest(ctx context.Context, base *url.URL, key Key) (*http.Request, error) {
+func (r *request) httpRequest(ctx context.Context, base *url.URL) (*http.Request, error) {
 	for segment := range strings.SplitSeq(r.path[1:], "/") {
 		// Servers and proxies would resolve these into another path.
 		if segment == "" || segment == "." || segment == ".." {
@@ -174,8 +183,8 @@ func (r *request) httpRequest(ctx context.Context, base *url.URL, key Key) (*htt
 	}
 	u.Path, u.RawPath, u.RawQuery = base.Path+path, base.RawPath+r.path, r.query.Encode()
 	req := (&http.Request{Method: r.method, URL: &u, Header: http.Header{"Accept": {r.accept}}}).WithContext(ctx)
-	if key != "" {
-		req.Header.Set("Authorization", "Bearer "+string(key))
+	if r.key != "" {
+		req.Header.Set("Authorization", "Bearer "+string(r.key))
 	}
 	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -194,7 +203,7 @@ func (c *Client) userAgent() string {
 }
 
 func (c *Client) httpClient(stream bool) *http.Client {
-	hc := http.Client{}
+	hc := http.Client{Transport: transport()}
 	if c.HTTPClient != nil {
 		hc = *c.HTTPClient
 	}
@@ -204,6 +213,19 @@ func (c *Client) httpClient(stream bool) *http.Client {
 	}
 	return &hc
 }
+
+// transport is that of Clients without one of their own. The default transport
+// keeps two connections to a host, so that of many requests at once most would
+// have to connect anew.
+var transport = sync.OnceValue(func() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport // the program has put another in its place
+	}
+	t = t.Clone()
+	t.MaxIdleConnsPerHost = 64
+	return t
+})
 
 // A connTrace watches whether a request got as far as a connection.
 type connTrace struct{ asked, got atomic.Bool }
@@ -251,5 +273,8 @@ func list[T any](ctx context.Context, c *Client, r *request) ([]T, error) {
 			return wire.Unmarshal(raw, &out[len(out)-1])
 		})
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }

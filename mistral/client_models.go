@@ -14,7 +14,10 @@ func (c *Client) Models(ctx context.Context) ([]Model, error) {
 	err := c.do(ctx, &request{method: http.MethodGet, path: "/v1/models"}, nil, func(body []byte) error {
 		return wire.Unmarshal(body, &out)
 	})
-	return out.Data, err
+	if err != nil {
+		return nil, err
+	}
+	return out.Data, nil
 }
 
 // Model returns what the API says of a model.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -49,14 +52,10 @@ const (
 	conversationJSON = `{"object":"conversation","id":"conv_1","created_at":"2025-06-01T10:00:00.000000Z","updated_at":"2025-06-01T10:00:00.000000Z","model":"m"}`
 )
 
-func TestRequests(t *testing.T) {
+// requests are one of each kind, and the answer to each.
+var requests = func() []requestTest {
 	yes := true
-	tests := []struct {
-		name   string
-		answer string
-		call   func(context.Context, *mistral.Client) (any, error)
-		want   recorded
-	}{
+	return []requestTest{
 		{"CreateAgent", agentJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
 			return c.CreateAgent(ctx, &mistral.AgentRequest{Model: "m", Name: "n"})
 		}, recorded{"POST", "/v1/agents", "", `{"model":"m","name":"n"}`}},
@@ -67,8 +66,8 @@ func TestRequests(t *testing.T) {
 			return c.Agent(ctx, "ag_1", &mistral.AgentOptions{Version: &mistral.AgentVersion{Alias: "prod"}})
 		}, recorded{"GET", "/v1/agents/ag_1", "agent_version=prod", ""}},
 		{"Agents", "[" + agentJSON + "]", func(ctx context.Context, c *mistral.Client) (any, error) {
-			return c.Agents(ctx, &mistral.AgentListOptions{Page: 1, PageSize: 5, DeploymentChat: &yes, Sources: []string{"api", "playground"}, Name: "n", Metadata: []byte(`{"a":1}`)})
-		}, recorded{"GET", "/v1/agents", "deployment_chat=true&metadata=%7B%22a%22%3A1%7D&name=n&page=1&page_size=5&sources=api&sources=playground", ""}},
+			return c.Agents(ctx, &mistral.AgentListOptions{Page: 1, PageSize: 5, DeploymentChat: &yes, Sources: []string{"api", "playground"}, Name: "n", Search: "s", ID: "i", Metadata: []byte(`{"a":1}`)})
+		}, recorded{"GET", "/v1/agents", "deployment_chat=true&id=i&metadata=%7B%22a%22%3A1%7D&name=n&page=1&page_size=5&search=s&sources=api&sources=playground", ""}},
 		{"UpdateAgent", agentJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
 			return c.UpdateAgent(ctx, "ag_1", &mistral.AgentUpdate{Name: "x", Clear: []string{"handoffs"}})
 		}, recorded{"PATCH", "/v1/agents/ag_1", "", `{"name":"x","handoffs":null}`}},
@@ -76,11 +75,14 @@ func TestRequests(t *testing.T) {
 			return nil, c.DeleteAgent(ctx, "ag_1")
 		}, recorded{"DELETE", "/v1/agents/ag_1", "", ""}},
 		{"AgentVersions", "[" + agentJSON + "]", func(ctx context.Context, c *mistral.Client) (any, error) {
-			return c.AgentVersions(ctx, "ag_1", &mistral.PageOptions{Page: 2})
-		}, recorded{"GET", "/v1/agents/ag_1/versions", "page=2", ""}},
+			return c.AgentVersions(ctx, "ag_1", &mistral.PageOptions{Page: 2, PageSize: 3})
+		}, recorded{"GET", "/v1/agents/ag_1/versions", "page=2&page_size=3", ""}},
 		{"AgentAtVersion", agentJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
 			return c.AgentAtVersion(ctx, "ag_1", mistral.AgentVersion{Number: 3})
 		}, recorded{"GET", "/v1/agents/ag_1/versions/3", "", ""}},
+		{"SwitchAgentVersion", agentJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
+			return c.SwitchAgentVersion(ctx, "ag_1", 0)
+		}, recorded{"PATCH", "/v1/agents/ag_1/version", "version=0", ""}},
 		{"Start", replyJSON, func(ctx context.Context, c *mistral.Client) (any, error) {
 			return c.Start(ctx, &mistral.ConversationRequest{Model: "m", Inputs: mistral.Inputs{Text: "hi"}})
 		}, recorded{"POST", "/v1/conversations", "", `{"inputs":"hi","model":"m","stream":false}`}},
@@ -94,8 +96,8 @@ func TestRequests(t *testing.T) {
 			return c.Conversation(ctx, "conv_1")
 		}, recorded{"GET", "/v1/conversations/conv_1", "", ""}},
 		{"Conversations", "[" + conversationJSON + "]", func(ctx context.Context, c *mistral.Client) (any, error) {
-			return c.Conversations(ctx, &mistral.ConversationListOptions{PageSize: 7, Metadata: []byte(`{}`)})
-		}, recorded{"GET", "/v1/conversations", "metadata=%7B%7D&page_size=7", ""}},
+			return c.Conversations(ctx, &mistral.ConversationListOptions{Page: 1, PageSize: 7, Metadata: []byte(`{}`)})
+		}, recorded{"GET", "/v1/conversations", "metadata=%7B%7D&page=1&page_size=7", ""}},
 		{"History", `{"object":"conversation.history","conversation_id":"conv_1","entries":[]}`, func(ctx context.Context, c *mistral.Client) (any, error) {
 			return c.History(ctx, "conv_1")
 		}, recorded{"GET", "/v1/conversations/conv_1/history", "", ""}},
@@ -115,7 +117,17 @@ func TestRequests(t *testing.T) {
 			return c.Chat(ctx, &mistral.ChatRequest{Model: "m"})
 		}, recorded{"POST", "/v1/chat/completions", "", `{"model":"m","stream":false,"messages":[]}`}},
 	}
-	for _, test := range tests {
+}()
+
+type requestTest struct {
+	name   string
+	answer string
+	call   func(context.Context, *mistral.Client) (any, error)
+	want   recorded
+}
+
+func TestRequests(t *testing.T) {
+	for _, test := range requests {
 		t.Run(test.name, func(t *testing.T) {
 			client, got := serve(t, http.StatusOK, "application/json", test.answer)
 			if _, err := test.call(t.Context(), client); err != nil {
@@ -179,6 +191,9 @@ func TestErrorBodies(t *testing.T) {
 			"mistral: POST /v1/conversations/c: 404 Not Found: model not found (code 404)"},
 		{"error text", "application/json", `{"error":"no such model"}`, 404, mistral.Error{Message: "no such model"},
 			"mistral: POST /v1/conversations/c: 404 Not Found: no such model"},
+		{"two texts", "application/json", `{"error":"Bad Request","message":"no model m","detail":"d"}`, 400, mistral.Error{Message: "no model m"},
+			"mistral: POST /v1/conversations/c: 400 Bad Request: no model m"},
+		{"status without a name", "text/plain", "", 599, mistral.Error{}, "mistral: POST /v1/conversations/c: 599"},
 		{"text", "text/plain", "upstream\r\n\x1b[31mbroke\n", 500, mistral.Error{Message: "upstream\r\n\x1b[31mbroke"},
 			"mistral: POST /v1/conversations/c: 500 Internal Server Error: upstream [31mbroke"},
 		{"text that begins like JSON", "text/plain", "404 page not found\n", 404, mistral.Error{Message: "404 page not found"},
@@ -207,5 +222,48 @@ func TestErrorBodies(t *testing.T) {
 				t.Errorf("Uncertain(%v) = true", err)
 			}
 		})
+	}
+}
+
+// A program with many requests under way at once must not connect anew for most
+// of them, nor need a transport of its own for that.
+func TestConnectionsAreKept(t *testing.T) {
+	const parallel = 16
+	var connections atomic.Int64
+	var mu sync.Mutex // guards the variables below
+	arrived, all := 0, make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		wait := all
+		if arrived++; arrived%parallel == 0 {
+			close(all)
+			all = make(chan struct{})
+		}
+		mu.Unlock()
+		<-wait // for all that are to be under way at once
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, agentJSON)
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	client := &mistral.Client{BaseURL: server.URL}
+	for range 5 {
+		var group sync.WaitGroup
+		for range parallel {
+			group.Go(func() {
+				if err := get(t.Context(), client); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+	}
+	if n := connections.Load(); n > parallel {
+		t.Errorf("%d connections for %d requests at once", n, parallel)
 	}
 }

@@ -48,7 +48,7 @@ func (e *Error) Error() string {
 	} else {
 		fmt.Fprintf(&b, "mistral: %s %s:", e.Method, e.Path)
 	}
-	fmt.Fprintf(&b, " %d %s", e.StatusCode, http.StatusText(e.StatusCode))
+	b.WriteString(strings.TrimRight(fmt.Sprintf(" %d %s", e.StatusCode, http.StatusText(e.StatusCode)), " "))
 	message := e.Message
 	for i, d := range e.Detail {
 		if i > 0 || message != "" {
@@ -111,6 +111,11 @@ func changes(method string) bool {
 	return method == http.MethodPost || method == http.MethodPatch
 }
 
+// unsent returns the error of a request of which certainly nothing was written.
+func (r *request) unsent(err error) error {
+	return &requestError{method: r.method, path: r.path, err: err, unsent: true}
+}
+
 // lost returns the error of a request that was sent and whose answer did not
 // come in whole.
 func (r *request) lost(err error) error {
@@ -126,23 +131,34 @@ func (r *request) unreadable(resp *http.Response, err error) error {
 // Uncertain reports whether err leaves open if the request was executed: a POST
 // or PATCH was written, at least in part, and then its answer did not come in
 // whole, could not be read, or was that of a gateway which had lost the server
-// behind it (status 502 and 504). Such a request must not be made again before
-// its outcome was looked up. Uncertain is also true of a stream that broke off.
+// behind it (status 502 and 504, and Cloudflare's 520, 522 and 524). Such a
+// request must not be made again before its outcome was looked up. Uncertain is
+// also true of a stream that broke off. It is false of the other errors that the
+// API itself reports, though a server that fails with 500 may leave something
+// behind.
 func Uncertain(err error) bool {
 	if e := new(Error); errors.As(err, &e) {
-		return changes(e.Method) && (e.StatusCode == http.StatusBadGateway || e.StatusCode == http.StatusGatewayTimeout)
+		return changes(e.Method) && lostServer(e.StatusCode)
 	}
 	e := new(requestError)
 	return errors.As(err, &e) && e.uncertain()
 }
 
-// newError reads the answer to a request that failed.
-func newError(r *request, resp *http.Response, key Key) *Error {
+// lostServer reports whether a status is that of a gateway which had passed the
+// request on, or may have.
+func lostServer(status int) bool {
+	switch status {
+	case http.StatusBadGateway, http.StatusGatewayTimeout, 520, 522, 524: // the last three are Cloudflare's
+		return true
+	}
+	return false
+}
+
+// refused reads the answer to a request that failed.
+func (r *request) refused(resp *http.Response) *Error {
 	// What could be read of the body is better than no error.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-	if len(key) >= 8 { // a shorter one is no secret, and may occur in any text
-		body = bytes.ReplaceAll(body, []byte(key), []byte(redacted))
-	}
+	body = r.key.hideIn(body)
 	e := &Error{
 		Method: r.method, Path: r.path, StatusCode: resp.StatusCode,
 		RequestID: requestID(resp.Header), RetryAfter: retryAfter(resp.Header), Body: body,
@@ -187,11 +203,12 @@ func (e *Error) parse(body []byte) {
 }
 
 // take knows the forms {message, type, code}, {detail}, {message: {detail}} and
-// {error: {message, type, code}}; detail is a text or a list.
+// {error: {message, type, code}}; detail is a text or a list. The first text is
+// the message.
 func (e *Error) take(value any) {
 	switch value := value.(type) {
 	case string:
-		e.Message = value
+		e.Message = first(e.Message, value)
 	case []any:
 		for _, item := range value {
 			e.takeDetail(item)
@@ -199,7 +216,7 @@ func (e *Error) take(value any) {
 	case map[string]any:
 		e.Type = first(e.Type, value["type"])
 		e.Code = first(e.Code, value["code"])
-		for _, name := range []string{"error", "message", "detail"} {
+		for _, name := range []string{"message", "error", "detail"} {
 			e.take(value[name])
 		}
 	}

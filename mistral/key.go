@@ -1,6 +1,7 @@
 package mistral
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"unicode"
 )
 
 // A Key is an API key. It does not show itself: printing it, logging it or
@@ -35,6 +37,14 @@ func (Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // MarshalJSON returns "[redacted]" as a JSON string.
 func (Key) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// hideIn replaces the key in text.
+func (k Key) hideIn(text []byte) []byte {
+	if len(k) < 8 { // it is no secret, and may occur in any text
+		return text
+	}
+	return bytes.ReplaceAll(text, []byte(k), []byte(redacted))
+}
 
 const (
 	ownOrigin  = "https://api.mistral.ai"
@@ -73,6 +83,9 @@ func (c *Client) target() (*url.URL, Key, error) {
 	}
 	if own && key == "" {
 		return nil, "", ErrNoKey
+	}
+	if strings.ContainsFunc(string(key), unicode.IsControl) {
+		return nil, "", errors.New("the API key has a control character in it, such as the end of a line of the file that it is from")
 	}
 	return base, key, nil
 }

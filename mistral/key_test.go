@@ -43,6 +43,7 @@ func TestWhereTheKeyGoes(t *testing.T) {
 	}{
 		{name: "environment", envKey: secret, wantURL: own, wantAuth: bearer},
 		{name: "code", client: mistral.Client{APIKey: secret}, envKey: "other", wantURL: own, wantAuth: bearer},
+		{name: "key with the end of its line", envKey: secret + "\n", wantErr: "control character"},
 		{name: "no key", wantErr: "MISTRAL_API_KEY"},
 		{name: "no key for own URL", client: mistral.Client{BaseURL: own}, wantErr: "MISTRAL_API_KEY"},
 		{name: "own URL in code", client: mistral.Client{BaseURL: own + "/v1/"}, envKey: secret, wantURL: own, wantAuth: bearer},
@@ -138,12 +139,18 @@ func TestErrorsDoNotShowTheKey(t *testing.T) {
 			resp.Request = r
 			return resp, nil
 		},
+		"event": func(r *http.Request) (*http.Response, error) {
+			return answer(200, "text/event-stream", `data: {"error":{"message":"invalid key `+r.Header.Get("Authorization")+`"}}`), nil
+		},
 		"no stream": func(r *http.Request) (*http.Response, error) { return answer(200, "text/html", secret), nil },
 	} {
 		client := &mistral.Client{BaseURL: base, APIKey: secret, HTTPClient: &http.Client{Transport: respond}, MaxRetries: -1}
 		_, err := client.Start(t.Context(), &mistral.ConversationRequest{})
 		_, streamErr := collect(t, client.StreamStart(t.Context(), &mistral.ConversationRequest{}))
-		for _, err := range []error{err, streamErr} {
+		var chatErr error
+		for _, chatErr = range client.StreamChat(t.Context(), &mistral.ChatRequest{}) {
+		}
+		for _, err := range []error{err, streamErr, chatErr} {
 			if err == nil {
 				t.Errorf("%s: no error", name)
 			}

@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,11 +16,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tramontane-dev/tramontane/mistral"
 )
 
 // A digest is what internal/openapidigest makes of Mistral's OpenAPI.
 type digest struct {
+	Endpoints []struct {
+		Method, Path string
+		Query        map[string]*schema
+	}
 	Schemas map[string]*schema
 }
 
@@ -357,6 +364,65 @@ func constants(t *testing.T) map[string][]string {
 		slices.Sort(v)
 	}
 	return values
+}
+
+// unspoken are endpoints, and parameters of endpoints, that the client does not
+// use.
+var unspoken = []string{
+	"GET /v1/agents/pages", // Agents has pages too, by number
+	"GET /v1/agents/{agent_id}/aliases", "PUT /v1/agents/{agent_id}/aliases", "DELETE /v1/agents/{agent_id}/aliases",
+	"GET /v1/models model", "GET /v1/models provider",
+}
+
+// TestRequestsAgainstOpenAPI compares the requests of TestRequests with the
+// endpoints, in both directions.
+func TestRequestsAgainstOpenAPI(t *testing.T) {
+	var d digest
+	readJSON(t, "openapi.digest.json", &d)
+	want := map[string]bool{}
+	for _, e := range d.Endpoints {
+		path, _, _ := strings.Cut(e.Path, "#")
+		want[e.Method+" "+path] = true
+		for name := range e.Query {
+			want[e.Method+" "+path+" "+name] = true
+		}
+	}
+	for _, name := range unspoken {
+		if !want[name] {
+			t.Errorf("the OpenAPI has no %s", name)
+		}
+		maps.DeleteFunc(want, func(k string, _ bool) bool { return k == name || strings.HasPrefix(k, name+" ") })
+	}
+	got := map[string]bool{}
+	for _, r := range requests {
+		endpoint := r.want.Method + " " + template(d, r.want.Path)
+		got[endpoint] = true
+		query, err := url.ParseQuery(r.want.Query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range query {
+			got[endpoint+" "+name] = true
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("endpoints and their parameters (-OpenAPI +client):\n%s", diff)
+	}
+}
+
+// template returns the path of the OpenAPI that a path is one of.
+func template(d digest, path string) string {
+	for _, e := range d.Endpoints {
+		steps, of := strings.Split(path, "/"), strings.Split(e.Path, "/")
+		same := len(steps) == len(of)
+		for i := 0; same && i < len(steps); i++ {
+			same = steps[i] == of[i] || strings.HasPrefix(of[i], "{") && !strings.Contains(of[i], "#")
+		}
+		if same {
+			return e.Path
+		}
+	}
+	return path
 }
 
 // TestUnionsAgainstOpenAPI decodes each variant that a union of the OpenAPI has.

@@ -28,7 +28,7 @@ func (c *Client) retry(ctx context.Context, method string, try func() error) err
 	}
 	for backoff := firstBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		err := try()
-		if err == nil || left <= 0 || ctx.Err() != nil || !repeatable(method, err) {
+		if err == nil || left <= 0 || !repeatable(method, err) {
 			return err
 		}
 		left--
@@ -53,10 +53,10 @@ func (c *Client) retry(ctx context.Context, method string, try func() error) err
 func repeatable(method string, err error) bool {
 	safe := method == http.MethodGet || method == http.MethodDelete
 	if e := new(Error); errors.As(err, &e) {
-		switch e.StatusCode {
-		case http.StatusTooManyRequests:
+		switch {
+		case e.StatusCode == http.StatusTooManyRequests:
 			return true
-		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		case e.StatusCode == http.StatusServiceUnavailable, lostServer(e.StatusCode):
 			return safe
 		}
 		return false

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -131,6 +133,7 @@ func TestRetries(t *testing.T) {
 		{name: "GET after 503", call: get, tries: []try{{status: 503}, {status: 502}, {status: 200}}, want: 3, ok: true},
 		{name: "GET after a lost connection", call: get, tries: []try{lost, {status: 200}}, want: 2, ok: true},
 		{name: "GET gives up", call: get, tries: []try{{status: 504}}, want: 3},
+		{name: "GET after 522", call: get, tries: []try{{status: 522}, {status: 200}}, want: 2, ok: true},
 		{name: "GET after 500", call: get, tries: []try{{status: 500}}, want: 1},
 		{name: "GET after 404", call: get, tries: []try{{status: 404}}, want: 1},
 		{name: "DELETE after 503", call: remove, tries: []try{{status: 503}, {status: 204}}, want: 2, ok: true},
@@ -141,6 +144,7 @@ func TestRetries(t *testing.T) {
 		{name: "stream after 429", call: streaming, tries: []try{{status: 429}}, want: 3},
 		{name: "POST after 503", call: create, tries: []try{{status: 503}}, want: 1},
 		{name: "POST after 502", call: create, tries: []try{{status: 502}}, want: 1, uncertain: true},
+		{name: "POST after 524", call: create, tries: []try{{status: 524}}, want: 1, uncertain: true},
 		{name: "PATCH after 504", call: update, tries: []try{{status: 504}}, want: 1, uncertain: true},
 		{name: "POST after a lost connection", call: create, tries: []try{lost}, want: 1, uncertain: true},
 		{name: "PATCH after a lost connection", call: update, tries: []try{lost}, want: 1, uncertain: true},
@@ -221,6 +225,43 @@ func TestCancelWhileWaiting(t *testing.T) {
 	})
 }
 
+func TestCancelledBeforeItIsSent(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	client, got := serve(t, http.StatusOK, "application/json", agentJSON)
+	for name, call := range map[string]func(context.Context, *mistral.Client) error{"POST": create, "stream": streaming} {
+		if err := call(ctx, client); !errors.Is(err, context.Canceled) || mistral.Uncertain(err) || len(*got) != 0 {
+			t.Errorf("%s: error is %v, uncertain %v, after %d requests", name, err, mistral.Uncertain(err), len(*got))
+		}
+	}
+}
+
+// Some errors are the same the next time.
+func TestLastingErrors(t *testing.T) {
+	dials := 0
+	unknown := func(context.Context, string, string) (net.Conn, error) {
+		dials++
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}
+	}
+	client := &mistral.Client{BaseURL: "http://nowhere.invalid", HTTPClient: &http.Client{Transport: &http.Transport{DialContext: unknown}}}
+	if err := get(t.Context(), client); err == nil || dials != 1 {
+		t.Errorf("error is %v after %d dials", err, dials)
+	}
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+	handshakes := 0
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		handshakes++
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
+	client = &mistral.Client{BaseURL: secure.URL, HTTPClient: &http.Client{Transport: transport}}
+	if err := get(t.Context(), client); err == nil || handshakes != 1 {
+		t.Errorf("error is %v after %d handshakes", err, handshakes)
+	}
+}
+
 func TestDialErrorIsNotUncertain(t *testing.T) {
 	dials := 0
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -299,9 +340,12 @@ func TestTimeout(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) || !mistral.Uncertain(err) || time.Since(start) != test.want {
 				t.Errorf("Timeout %v: error is %v after %v", test.set, err, time.Since(start))
 			}
+			if err := get(t.Context(), client); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Timeout %v: error of a GET is %v", test.set, err)
+			}
 		}
-		if n != 2 {
-			t.Errorf("%d requests, want 2", n)
+		if n != 4 {
+			t.Errorf("%d requests, want 4, one for each call", n)
 		}
 	})
 }

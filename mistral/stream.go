@@ -1,6 +1,7 @@
 package mistral
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,15 +23,17 @@ const (
 	maxEvent = 32 << 20
 )
 
-// A decoder turns an event of a stream into a value. It says when the value is
-// the last, and gives none (the zero value) for an event that only ends.
-type decoder[T any] func(d *wire.Decoder, ev sse.Event) (value T, more bool, err error)
+// A decoder turns an event of the answer to a request into a value. It says when
+// the value is the last, and gives none (the zero value) for an event that only
+// ends.
+type decoder[T any] func(r *request, d *wire.Decoder, ev sse.Event) (value T, more bool, err error)
 
 // stream makes a request and returns what its answer streams, up to the value
 // that the decoder calls the last. A stream that ends before is an error.
 func stream[T comparable](ctx context.Context, c *Client, r *request, in any, decode decoder[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
+		r := new(*r) // the sequence may be ranged over at the same time elsewhere
 		ctx, cancel := context.WithCancelCause(ctx)
 		// Cancelling ends the connection, if the stream was not read to its end.
 		defer cancel(nil)
@@ -50,7 +53,7 @@ func stream[T comparable](ctx context.Context, c *Client, r *request, in any, de
 				yield(none, r.brokenOff(ctx, err))
 				return
 			}
-			value, more, err := decode(&d, ev)
+			value, more, err := decode(r, &d, ev)
 			if err != nil {
 				yield(none, r.broken(err))
 				return
@@ -73,9 +76,6 @@ func (c *Client) open(ctx context.Context, r *request, in any, watch *watchdog) 
 		resp, err := c.send(ctx, r, true)
 		watch.pause()
 		if err != nil {
-			if cause := context.Cause(ctx); errors.Is(cause, errIdle) {
-				return r.lost(cause)
-			}
 			return err
 		}
 		if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "text/event-stream" {
@@ -101,7 +101,6 @@ func (r *request) brokenOff(ctx context.Context, err error) error {
 
 func (r *request) broken(err error) error {
 	if e := new(Error); errors.As(err, &e) {
-		e.Method, e.Path = r.method, r.path
 		return e
 	}
 	return r.lost(fmt.Errorf("stream: %w", err))
@@ -154,7 +153,7 @@ func (w *watchedReader) Read(p []byte) (int, error) {
 }
 
 // decodeReply decodes the events of a conversation.
-func decodeReply(d *wire.Decoder, ev sse.Event) (Event, bool, error) {
+func decodeReply(_ *request, d *wire.Decoder, ev sse.Event) (Event, bool, error) {
 	e, err := decodeEvent(ev.Name, ev.Data, d)
 	switch e.(type) {
 	case *ResponseDone, *ResponseError:
@@ -164,7 +163,7 @@ func decodeReply(d *wire.Decoder, ev sse.Event) (Event, bool, error) {
 }
 
 // decodeChatChunk decodes the events of a chat.
-func decodeChatChunk(d *wire.Decoder, ev sse.Event) (*ChatChunk, bool, error) {
+func decodeChatChunk(r *request, d *wire.Decoder, ev sse.Event) (*ChatChunk, bool, error) {
 	if string(ev.Data) == "[DONE]" {
 		return nil, false, nil
 	}
@@ -174,13 +173,15 @@ func decodeChatChunk(d *wire.Decoder, ev sse.Event) (*ChatChunk, bool, error) {
 	}
 	// Servers that fail in the middle of an answer send an error in its place.
 	if failure := chunk.Extra.Value("error"); chunk.Object == "error" || failure != nil && string(failure) != "null" {
-		return nil, false, streamError(ev.Data)
+		return nil, false, r.failed(ev.Data)
 	}
 	return chunk, true, nil
 }
 
-func streamError(data []byte) *Error {
-	e := &Error{StatusCode: http.StatusOK, Body: append([]byte(nil), data...)}
+// failed is the error that a stream had in it.
+func (r *request) failed(data []byte) *Error {
+	data = r.key.hideIn(bytes.Clone(data))
+	e := &Error{Method: r.method, Path: r.path, StatusCode: http.StatusOK, Body: data[:min(len(data), maxErrorBody)]}
 	e.parse(data)
 	if code, err := strconv.Atoi(e.Code); err == nil && code >= 400 && code < 600 {
 		e.StatusCode = code

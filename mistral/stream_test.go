@@ -3,9 +3,12 @@ package mistral_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,6 +137,93 @@ func TestBreakReleasesTheConnection(t *testing.T) {
 	<-released
 }
 
+// A closer counts how often a body is closed.
+type closer struct {
+	io.Reader
+	closed *int
+}
+
+func (c closer) Close() error { *c.closed++; return nil }
+
+func TestBodiesAreClosed(t *testing.T) {
+	for name, test := range map[string]struct {
+		status     int
+		kind, body string
+	}{
+		"whole":         {200, "text/event-stream", startedFrame + doneFrame},
+		"cut":           {200, "text/event-stream", startedFrame},
+		"malformed":     {200, "text/event-stream", startedFrame + "data: x\n\n"},
+		"not streaming": {200, "application/json", replyJSON},
+		"refused":       {400, "application/json", "{}"},
+	} {
+		opened, closed := 0, 0
+		client := &mistral.Client{BaseURL: "http://localhost", HTTPClient: &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			opened++
+			resp := answer(test.status, test.kind, "")
+			resp.Body = closer{strings.NewReader(test.body), &closed}
+			return resp, nil
+		})}}
+		for range client.StreamStart(t.Context(), &mistral.ConversationRequest{}) {
+		}
+		for range client.StreamStart(t.Context(), &mistral.ConversationRequest{}) {
+			break
+		}
+		client.Start(t.Context(), &mistral.ConversationRequest{})
+		if opened != 3 || closed != opened {
+			t.Errorf("%s: of %d bodies %d were closed", name, opened, closed)
+		}
+	}
+}
+
+// What was read stays as it was, whatever comes after it in the same buffer.
+func TestEventsKeepTheirBytes(t *testing.T) {
+	var body strings.Builder
+	var want []string
+	for i := range 300 {
+		raw := fmt.Sprintf(`{"type":"x.%d","pad":"%s"}`, i, strings.Repeat(string(rune('a'+i%26)), i))
+		info := fmt.Sprintf(`{"n": %d,"pad":"%s"}`, i, strings.Repeat(string(rune('A'+i%26)), i))
+		fmt.Fprintf(&body, "data: %s\n\ndata: {\"type\":\"tool.execution.done\",\"id\":\"%d\",\"name\":\"n%d\",\"info\":%s,\"new\":%s}\n\n", raw, i, i/2, info, raw)
+		want = append(want, raw, fmt.Sprint(i), fmt.Sprint("n", i/2), info, raw)
+	}
+	client, _ := serve(t, http.StatusOK, "text/event-stream", body.String()+doneFrame)
+	var events []mistral.Event
+	for ev, err := range client.StreamStart(t.Context(), &mistral.ConversationRequest{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, ev)
+	}
+	var got []string
+	for _, ev := range events {
+		switch ev := ev.(type) {
+		case *mistral.UnknownEvent:
+			got = append(got, string(ev.Raw))
+		case *mistral.ToolExecutionDone:
+			got = append(got, ev.ID, ev.Name, string(ev.Info), string(ev.Extra.Value("new")))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestStreamRangedOverTwiceAtOnce(t *testing.T) {
+	client := serveFunc(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, startedFrame+doneFrame)
+	})
+	events := client.StreamStart(t.Context(), &mistral.ConversationRequest{})
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() { // the race detector watches
+			if got, err := collect(t, events); err != nil || len(got) != 2 {
+				t.Errorf("events %v, error %v", got, err)
+			}
+		})
+	}
+	group.Wait()
+}
+
 // slowly serves frames, a minute apart.
 func slowly(t *testing.T, frames ...string) *mistral.Client {
 	return pipeTo(t, func(w http.ResponseWriter, r *http.Request) {
@@ -184,6 +274,23 @@ func TestStreamIdle(t *testing.T) {
 			if err == nil || !mistral.Uncertain(err) || !strings.Contains(err.Error(), "StreamIdle") || time.Since(start) != 10*time.Second {
 				t.Errorf("%s: error is %v after %v", name, err, time.Since(start))
 			}
+		}
+	})
+}
+
+// A server that cannot be reached has not been sent anything.
+func TestStreamIdleWhileConnecting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		over := make(chan struct{})
+		defer close(over) // a dial outlives the request that it is for
+		unreachable := func(context.Context, string, string) (net.Conn, error) {
+			<-over
+			return nil, net.ErrClosed
+		}
+		client := &mistral.Client{BaseURL: "http://server", StreamIdle: time.Second, HTTPClient: &http.Client{Transport: &http.Transport{DialContext: unreachable}}}
+		_, err := collect(t, client.StreamStart(t.Context(), &mistral.ConversationRequest{}))
+		if err == nil || mistral.Uncertain(err) || !strings.Contains(err.Error(), "StreamIdle") {
+			t.Errorf("error is %v, uncertain %v", err, mistral.Uncertain(err))
 		}
 	})
 }

@@ -40,6 +40,29 @@ func TestEntriesRoundTrip(t *testing.T) {
 	}
 }
 
+// The wire has some things in two forms, and each comes back as it was.
+func TestRequestsRoundTrip(t *testing.T) {
+	for _, in := range []string{
+		`{"inputs":""}`, `{"inputs":[]}`, `{"inputs":null}`, `{}`, `{"store":false,"completion_args":{"stop":"a"}}`, `{"completion_args":{"stop":["a"]}}`,
+		`{"completion_args":{"stop":[]}}`,
+	} {
+		var v mistral.AppendRequest
+		if err := json.Unmarshal([]byte(in), &v); err != nil {
+			t.Errorf("%s: %v", in, err)
+			continue
+		}
+		if got, err := json.Marshal(v); err != nil || string(got) != in {
+			t.Errorf("%s came back as %s, %v", in, got, err)
+		}
+	}
+	for in, want := range map[string]int{`""`: 1, `"a"`: 1, `[]`: 0} {
+		var inputs mistral.Inputs
+		if err := json.Unmarshal([]byte(in), &inputs); err != nil || len(inputs.List()) != want {
+			t.Errorf("%s: List() = %v, %v, want %d", in, inputs.List(), err, want)
+		}
+	}
+}
+
 // Everything that can be decoded is told malformed JSON, by whoever calls
 // UnmarshalJSON.
 func TestMalformedJSON(t *testing.T) {

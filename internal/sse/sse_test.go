@@ -44,7 +44,8 @@ func TestReader(t *testing.T) {
 		{"BOM", "\ufeffdata: a\n\n\ufeffdata: b\n\n", []event{{"", "a"}}},
 		{"cut", "data: a\n\ndata: b", []event{{"", "a"}, {"", "b"}}},
 		{"long", "data: " + long + "\n\nevent: " + long + "\ndata: a\ndata: " + long + "\n\n", []event{{"", long}, {long, "a\n" + long}}},
-		{"many", strings.Repeat("event: e\ndata: 0123456789\nid: 1\n\n", 500), many(500)},
+		{"data before a long line", strings.Repeat("data: 0123456789\n\n", 170) + "data: here\n:" + long + "\n\n", append(many(170, ""), event{"", "here"})},
+		{"many", strings.Repeat("event: e\ndata: 0123456789\nid: 1\n\n", 500), many(500, "e")},
 	}
 	for _, test := range tests {
 		readers := map[string]io.Reader{
@@ -65,9 +66,9 @@ func TestReader(t *testing.T) {
 	}
 }
 
-func many(n int) (all []event) {
+func many(n int, name string) (all []event) {
 	for range n {
-		all = append(all, event{"e", "0123456789"})
+		all = append(all, event{name, "0123456789"})
 	}
 	return all
 }

@@ -108,8 +108,41 @@ func TestNothingStaysOfWhatWasThere(t *testing.T) {
 	}
 }
 
+func TestNothingIsKeptOfTheData(t *testing.T) {
+	const in = `{"text":"a","always":false,"raw":{"b":[1]},"inner":{"type":"inner","name":"n","later":"c"},"strings":["d"],"counts":{"e":1},"new":"f"}`
+	var d wire.Decoder
+	data := []byte(in)
+	var v, w outer
+	if err := errors.Join(d.Unmarshal(data, &v), wire.Unmarshal(data, &w)); err != nil {
+		t.Fatal(err)
+	}
+	clear(data)
+	for _, v := range []outer{v, w} {
+		if got, err := wire.Marshal(v); err != nil || string(got) != in {
+			t.Errorf("after the data was overwritten: %s, %v", got, err)
+		}
+	}
+}
+
+// A Decoder gives each value its own texts, whatever those before had.
+func TestDecoder(t *testing.T) {
+	var d wire.Decoder
+	for _, in := range []string{
+		`{"text":"a","always":false}`, `{"text":"a","always":false}`, `{"text":"b","option":"a","always":false}`,
+		`{"text":"","option":"a","always":false}`, `{"text":"c\n","always":false}`, `{"text":"b","always":false}`,
+	} {
+		var v outer
+		if err := d.Unmarshal([]byte(in), &v); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := wire.Marshal(v); err != nil || string(got) != in {
+			t.Errorf("round trip of %s = %s, %v", in, got, err)
+		}
+	}
+}
+
 func TestDepth(t *testing.T) {
-	for in, want := range map[string]int{`"[["`: 0, `1`: 0, `{}`: 1, `[[],{"a":[0]}]`: 3, `{"]\"}":[["{"]]}`: 3} {
+	for in, want := range map[string]int{`"[["`: 0, `1`: 0, `{}`: 1, `[[],{"a":[0]}]`: 3, `[[[]],[]]`: 3, `{"]\"}":[["{"]]}`: 3} {
 		if got := wire.Depth([]byte(in)); got != want {
 			t.Errorf("Depth(%s) = %d, want %d", in, got, want)
 		}
