@@ -213,7 +213,11 @@ func settledFirst(calls []loop.Call) int {
 }
 
 func publicCall(c loop.Call) Call {
-	return Call{Key: c.Key, ID: c.ID, Name: c.Name, Arguments: json.RawMessage(c.Arguments)}
+	arguments := json.RawMessage(c.Arguments)
+	if !json.Valid(arguments) {
+		arguments, _ = json.Marshal(c.Arguments) // a string never fails
+	}
+	return Call{Key: c.Key, ID: c.ID, Name: c.Name, Arguments: arguments}
 }
 
 // finish makes of the last state what the caller gets.

@@ -22,8 +22,8 @@ type FoundEvent struct {
 // the model's calls.
 type ResultEvent struct {
 	// Call is the call that was answered. If it was not made because its
-	// arguments are no JSON object, they are here as the model sent them, and
-	// marshalling them may fail.
+	// arguments are no JSON, they are here as a JSON string of what the model
+	// sent.
 	Call Call
 
 	// Entry is what the model is told.

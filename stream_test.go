@@ -120,6 +120,25 @@ func TestStreamBreak(t *testing.T) {
 	}
 }
 
+func TestStreamMalformedArguments(t *testing.T) {
+	_, client := newAPI(t,
+		sse(started, `{"type":"function.call.delta","output_index":0,"id":"f","name":"locate","tool_call_id":"a","arguments":"{\"name\": Bob}"}`, done),
+		sse(started, `{"type":"message.output.delta","output_index":0,"id":"m","content":"Sorry."}`, done))
+	runner := &tramontane.Runner{Client: client, Model: "m", Tools: []tramontane.Tool{tramontane.Func("locate", "", locate, nil)}}
+	for event, err := range runner.Stream(t.Context(), tramontane.UserText("Where?"), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, ok := event.(*tramontane.ResultEvent)
+		if !ok {
+			continue
+		}
+		if got, want := string(e.Call.Arguments), `"{\"name\": Bob}"`; got != want || !e.IsError {
+			t.Errorf("arguments = %s, error %v, want %s and an error", got, e.IsError, want)
+		}
+	}
+}
+
 // TestStreamReplyIsFound loses a reply that was carried out: the history has it,
 // and the run goes on from there.
 func TestStreamReplyIsFound(t *testing.T) {

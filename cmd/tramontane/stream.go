@@ -39,6 +39,11 @@ type resultLine struct {
 	IsError bool                    `json:"is_error"`
 }
 
+type foundLine struct {
+	head
+	Entries mistral.Entries `json:"entries"`
+}
+
 type endLine struct {
 	head
 	Reason   string     `json:"reason"`
@@ -85,6 +90,8 @@ func (p *printer) happened(event tramontane.Event) error {
 	switch e := event.(type) {
 	case *tramontane.ReplyEvent:
 		return p.line(&apiLine{head: p.head("api"), Event: e.Event})
+	case *tramontane.FoundEvent:
+		return p.line(&foundLine{head: p.head("found"), Entries: e.Entries})
 	case *tramontane.ResultEvent:
 		return p.line(&resultLine{head: p.head("tool_result"), Call: newCallReport(e.Call), Entry: e.Entry, IsError: e.IsError})
 	}
