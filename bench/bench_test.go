@@ -162,7 +162,6 @@ func warm(b *testing.B, run func(context.Context) (string, error)) {
 // A setup is a model API and an MCP server for each way.
 type setup struct {
 	url    string
-	client *http.Client
 	floor  *floor.Runner
 	server *mcptool.Server
 	tools  []tramontane.Tool // of server
@@ -187,13 +186,14 @@ func newSetup(tb testing.TB) *setup {
 		tb.Fatal(err)
 	}
 	// The default transport keeps two connections, which would measure dialing.
+	// Ours has a transport of its own, which keeps as many as this one.
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
 	tb.Cleanup(transport.CloseIdleConnections)
 
 	echo := filepath.Join(dir, "echo")
-	s := &setup{url: strings.TrimSpace(url), client: &http.Client{Transport: transport}}
-	s.floor = &floor.Runner{URL: s.url, Client: s.client}
+	s := &setup{url: strings.TrimSpace(url)}
+	s.floor = &floor.Runner{URL: s.url, Client: &http.Client{Transport: transport}}
 	if err := s.floor.Connect(context.Background(), echo); err != nil {
 		tb.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func newSetup(tb testing.TB) *setup {
 
 // requests returns how often the model was asked.
 func (s *setup) requests(tb testing.TB) (n int) {
-	resp, err := s.client.Get(s.url + "/requests")
+	resp, err := s.floor.Client.Get(s.url + "/requests")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -227,7 +227,7 @@ type runWay struct {
 // runs are the ways to run, the floor first.
 func (s *setup) runs() []runWay {
 	const text = "Echo some text."
-	client := &mistral.Client{BaseURL: s.url, HTTPClient: s.client}
+	client := &mistral.Client{BaseURL: s.url}
 	ours := func(r *tramontane.Runner) func(context.Context) (string, error) {
 		return func(ctx context.Context) (string, error) {
 			result, err := r.Run(ctx, tramontane.UserText(text), nil)
@@ -249,7 +249,7 @@ type streamWay struct {
 // streams are the ways to stream, the floor first.
 func (s *setup) streams() []streamWay {
 	const text = "Say a lot."
-	client := &mistral.Client{BaseURL: s.url, HTTPClient: s.client}
+	client := &mistral.Client{BaseURL: s.url}
 	return []streamWay{
 		{"floor", func(ctx context.Context, events int) (string, int, error) {
 			return s.floor.Stream(ctx, fmt.Sprintf("stream-%d", events), text)
