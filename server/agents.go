@@ -80,8 +80,12 @@ func (s *Server) checkAgent(ctx context.Context, a *mistral.Agent) error {
 }
 
 func (s *Server) getAgent(w http.ResponseWriter, r *http.Request) error {
+	q := queryOf(r)
+	if err := q.err(); err != nil {
+		return err
+	}
 	version := mistral.AgentVersion{Number: CurrentVersion}
-	if text := r.URL.Query().Get("agent_version"); text != "" {
+	if text := q.values.Get("agent_version"); text != "" {
 		version = parseVersion(text)
 	}
 	a, err := s.agent(r.Context(), r.PathValue("id"), version)
@@ -239,7 +243,7 @@ func (s *Server) useAgentVersion(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q := query{values: r.URL.Query()}
+	q := queryOf(r)
 	if q.values.Get("version") == "" {
 		q.values.Set("version", string(wire.Member(data, "version")))
 	}
@@ -264,7 +268,7 @@ func (s *Server) useAgentVersion(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) listAgentVersions(w http.ResponseWriter, r *http.Request) error {
-	q := query{values: r.URL.Query()}
+	q := queryOf(r)
 	page, size := q.integer("page", 0, 0, maxInt), q.integer("page_size", 20, 1, 100)
 	if err := q.err(); err != nil {
 		return err
@@ -352,7 +356,7 @@ func (s *Server) agents(ctx context.Context, f agentFilter, after Cursor, skip, 
 }
 
 func (s *Server) listAgents(w http.ResponseWriter, r *http.Request) error {
-	q := query{values: r.URL.Query()}
+	q := queryOf(r)
 	page, size := q.integer("page", 0, 0, maxPage), q.integer("page_size", 20, 1, 1000)
 	filter := q.agentFilter()
 	if err := q.err(); err != nil {
@@ -369,7 +373,7 @@ func (s *Server) listAgents(w http.ResponseWriter, r *http.Request) error {
 const maxPage = 1 << 20
 
 func (s *Server) listAgentPages(w http.ResponseWriter, r *http.Request) error {
-	q := query{values: r.URL.Query()}
+	q := queryOf(r)
 	size := q.integer("page_size", 20, 1, 1000)
 	filter := q.agentFilter()
 	after, err := parseToken(q.values.Get("page_token"))

@@ -216,15 +216,14 @@ func TestNotBuilt(t *testing.T) {
 	} {
 		id := h.agent(`{"model":"m","name":"n",` + member + `}`)
 		h.fails("POST", conversations, `{"agent_id":"`+id+`","inputs":"x"}`, 422, "not_supported", name, id)
-		if name != "handoffs" {
-			h.fails("POST", conversations, `{"model":"m","inputs":"x",`+member+`}`, 422, "not_supported", name)
-		}
+		h.fails("POST", conversations, `{"model":"m","inputs":"x",`+member+`}`, 422, "not_supported", name)
 	}
 	h.fails("POST", conversations, `{"agent_id":"`+other+`","inputs":[{"role":"user","content":"x"},{"type":"agent.handoff",
 		"previous_agent_id":"`+other+`","previous_agent_name":"a","next_agent_id":"ag_b","next_agent_name":"b"},{"role":"user","content":"y"}]}`,
 		422, "not_supported", "handoffs", "ag_b")
 	h.fails("POST", conversations, `{"model":"m","inputs":[{"tool_call_id":"a","name":"f","arguments":"{}","confirmation_status":"pending"}]}`, 422, "tool confirmations")
 	h.fails("POST", conversations, `{"model":"m","inputs":[{"role":"user","content":[{"type":"tool_file","tool":"t","file_id":"file_1"}]}]}`, 422, "file_1")
+	h.fails("POST", conversations, `{"model":"m","inputs":"x","tool_confirmations":[{"tool_call_id":"a","confirmation":"allow"}]}`, 422, "not_supported", "tool confirmations")
 	id := h.start("Hi.")
 	h.fails("POST", conversations+"/"+id, `{"tool_confirmations":[{"tool_call_id":"a","confirmation":"allow"}]}`, 422, "tool confirmations", `"loc":["body","tool_confirmations"]`)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/tramontane-dev/tramontane/mistral"
@@ -77,6 +78,12 @@ func checkStart(req *mistral.ConversationRequest, inputs mistral.Entries) error 
 		}
 		if len(req.Tools) > 0 {
 			c.add("value_error", "a conversation with an agent has the agent's tools", "body", "tools")
+		}
+	}
+	// A start drops what it does not know, but these it knows.
+	for _, name := range []string{"handoffs", "tool_confirmations"} {
+		if raw := string(req.Extra.Value(name)); raw != "" && raw != "null" && raw != "[]" {
+			c.refuse("this server does not run %s yet, and a start has none", strings.ReplaceAll(name, "_", " "), "body", name)
 		}
 	}
 	c.version(req.AgentVersion)
@@ -258,7 +265,7 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) listConversations(w http.ResponseWriter, r *http.Request) error {
-	q := query{values: r.URL.Query()}
+	q := queryOf(r)
 	page, size := q.integer("page", 0, 0, maxPage), q.integer("page_size", 100, 1, 1000)
 	filter := q.metadata()
 	if err := q.err(); err != nil {

@@ -52,7 +52,15 @@ func (c *checker) content(content mistral.Content, input bool, loc []any) {
 	for i, chunk := range content.Chunks {
 		at := within(loc, i)
 		switch chunk := chunk.(type) {
-		case *mistral.TextChunk, *mistral.ImageURLChunk, *mistral.DocumentURLChunk, *mistral.ThinkChunk:
+		case *mistral.TextChunk, *mistral.ImageURLChunk, *mistral.DocumentURLChunk:
+		case *mistral.ThinkChunk:
+			for j, thought := range chunk.Thinking {
+				switch thought.(type) {
+				case *mistral.TextChunk, *mistral.ToolReferenceChunk, *mistral.ReferenceChunk:
+				default:
+					c.add("union_tag_invalid", "this is not a type of chunk of a thought", within(at, "thinking", j)...)
+				}
+			}
 		case *mistral.ToolFileChunk:
 			if input {
 				c.refuse("this server does not keep files yet, so it cannot show the model %s", chunk.FileID, at...)

@@ -31,18 +31,18 @@ func (s *Server) models(ctx context.Context) ([]mistral.Model, error) {
 }
 
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
-	var c checker
-	if provider := r.URL.Query().Get("provider"); provider != "" {
-		c.refuse("this server does not tell apart models by provider yet, so it has no list for %q", provider, "query", "provider")
+	q := queryOf(r)
+	if provider := q.values.Get("provider"); provider != "" {
+		q.refuse("this server does not tell apart models by provider yet, so it has no list for %q", provider, "query", "provider")
 	}
-	if err := c.err(); err != nil {
+	if err := q.err(); err != nil {
 		return err
 	}
 	models, err := s.models(r.Context())
 	if err != nil {
 		return err
 	}
-	if name := r.URL.Query().Get("model"); name != "" {
+	if name := q.values.Get("model"); name != "" {
 		models = slices.DeleteFunc(models, func(m mistral.Model) bool { return m.ID != name })
 	}
 	return reply(w, &mistral.ModelList{Object: "list", Data: models})

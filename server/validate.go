@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -296,6 +297,17 @@ func (c *checker) version(v *mistral.AgentVersion) {
 type query struct {
 	checker
 	values url.Values
+}
+
+// queryOf returns the query of a request. Of one that is malformed, net/url
+// would leave out the bad parts without a word.
+func queryOf(r *http.Request) query {
+	var q query
+	var err error
+	if q.values, err = url.ParseQuery(r.URL.RawQuery); err != nil {
+		q.add("value_error", err.Error(), "query")
+	}
+	return q
 }
 
 func (q *query) integer(name string, def, low, high int) int {
