@@ -55,12 +55,14 @@ func chooseAPI(f *runFlags) (*apiChoice, error) {
 		return nil, usageErrorf("--model offline and --model-url exclude each other; name a model that is served there")
 	case f.modelURL != "" && f.model == "" && f.agent == "":
 		return nil, usageErrorf("--model-url needs --model, the name of a model that is served there")
+	case f.agent != "" && f.db == "" && (f.modelURL != "" || f.baseURL == "" && base == "" && key == ""):
+		return nil, usageErrorf("--agent %s: no server is named that could have it; set MISTRAL_API_KEY, or give --base-url, or --db with the file that it is in", f.agent)
 	case f.modelURL != "":
 		chat, err := newChat(f.modelURL, f.modelKeyEnv)
 		c.chat = chat
 		return c, err
 	case f.baseURL != "":
-		if err := checkURL("--base-url", f.baseURL); err != nil {
+		if err := checkURL("--base-url", f.baseURL, "http://127.0.0.1:8787"); err != nil {
 			return nil, err
 		}
 		c.client = &mistral.Client{BaseURL: f.baseURL}
@@ -68,7 +70,7 @@ func chooseAPI(f *runFlags) (*apiChoice, error) {
 		c.anyTool = true
 		return c, nil
 	case base != "":
-		if err := checkURL("MISTRAL_BASE_URL", base); err != nil {
+		if err := checkURL("MISTRAL_BASE_URL", base, "http://127.0.0.1:8787"); err != nil {
 			return nil, err
 		}
 		c.client = new(mistral.Client)
@@ -92,7 +94,7 @@ func chooseAPI(f *runFlags) (*apiChoice, error) {
 // newChat returns the model at the URL, with the key in the variable, if one is
 // named.
 func newChat(modelURL, keyEnv string) (*model.Chat, error) {
-	if err := checkURL("--model-url", modelURL); err != nil {
+	if err := checkURL("--model-url", modelURL, "http://127.0.0.1:11434/v1"); err != nil {
 		return nil, err
 	}
 	chat := &model.Chat{BaseURL: modelURL}
@@ -107,11 +109,11 @@ func newChat(modelURL, keyEnv string) (*model.Chat, error) {
 	return chat, nil
 }
 
-func checkURL(what, raw string) error {
+func checkURL(what, raw, example string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		// It is not shown: it may hold a password.
-		return usageErrorf("%s: want a URL such as http://127.0.0.1:8787", what)
+		return usageErrorf("%s: want a URL such as %s", what, example)
 	}
 	return nil
 }

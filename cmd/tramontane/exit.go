@@ -24,6 +24,7 @@ const (
 	exitNoTool     = 5
 	exitLimit      = 6
 	exitPending    = 7
+	exitHangup     = 129
 	exitInterrupt  = 130
 	exitTerminated = 143
 )
@@ -37,6 +38,7 @@ const exitHelp = `Exit codes:
   5    the offline demo model found no tool that fits
   6    a limit was reached: --max-turns or --timeout
   7    calls wait for approval
+  129  the terminal was closed (SIGHUP)
   130  interrupted (Ctrl-C)
   143  terminated (SIGTERM)`
 
@@ -118,6 +120,8 @@ func ended(ctx context.Context) error {
 	switch {
 	case signalled && s.signal == syscall.SIGTERM:
 		return &exitError{exitTerminated, cause}
+	case signalled && s.signal == syscall.SIGHUP:
+		return &exitError{exitHangup, cause}
 	case signalled:
 		return &exitError{exitInterrupt, cause}
 	case errors.Is(cause, errTimeout):

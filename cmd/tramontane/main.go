@@ -65,21 +65,33 @@ func noArguments(cmd *cobra.Command, args []string) error {
 // A signalError is the cause of a context that a signal ended.
 type signalError struct{ signal os.Signal }
 
-func (e *signalError) Error() string { return "stopped by " + e.signal.String() }
+func (e *signalError) Error() string {
+	switch e.signal {
+	case syscall.SIGTERM:
+		return "stopped by SIGTERM"
+	case syscall.SIGHUP:
+		return "stopped by SIGHUP: the terminal is gone"
+	}
+	return "stopped by Ctrl-C (SIGINT)"
+}
 
-// withSignals returns a context that the first SIGINT or SIGTERM ends, with a
-// *signalError as its cause. A second one ends the process at once.
+// withSignals returns a context that the first SIGINT, SIGTERM or SIGHUP ends,
+// with a *signalError as its cause. A second one ends the process at once.
 func withSignals(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
 	got := make(chan os.Signal, 1)
-	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signals = append(signals, syscall.SIGHUP)
+	}
+	signal.Notify(got, signals...)
 	// With a reader that went away, a write to standard output is to be an
 	// error, so that servers and temporary files are cleaned up.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	go func() {
 		select {
 		case s := <-got:
-			signal.Reset(os.Interrupt, syscall.SIGTERM)
+			signal.Reset(signals...)
 			cancel(&signalError{s})
 		case <-ctx.Done():
 		}

@@ -54,7 +54,7 @@ func serveTools() {
 			slices.Sort(names)
 			return text(strings.Join(names, " ")), nil, nil
 		})
-	for name, signal := range map[string]os.Signal{"interrupt": os.Interrupt, "terminate": syscall.SIGTERM, "hang": syscall.Signal(0)} {
+	for name, signal := range map[string]os.Signal{"interrupt": os.Interrupt, "terminate": syscall.SIGTERM, "hangup": syscall.SIGHUP, "hang": syscall.Signal(0)} {
 		mcp.AddTool(server, &mcp.Tool{Name: name, Description: "Send a signal to the client, and never answer."},
 			func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
 				client, err := os.FindProcess(os.Getppid())

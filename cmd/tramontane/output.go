@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"syscall"
 
 	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mcptool"
@@ -133,7 +135,7 @@ func reasonOf(err error) string {
 		return string(tramontane.ReasonMaxTurns)
 	case code == exitPending:
 		return string(tramontane.ReasonPending)
-	case code == exitInterrupt, code == exitTerminated:
+	case code == exitInterrupt, code == exitTerminated, code == exitHangup:
 		return string(tramontane.ReasonCancelled)
 	}
 	return string(tramontane.ReasonFailed)
@@ -188,8 +190,21 @@ func (p *printer) line(v any) error {
 }
 
 func (p *printer) write(data []byte) error {
-	if _, err := p.out.Write(data); err != nil {
-		return fmt.Errorf("standard output: %w", err)
+	_, err := p.out.Write(data)
+	return outputError(err)
+}
+
+// outputError says that standard output could not be written. It has its exit
+// code, since a broken pipe looks like a broken connection otherwise.
+func outputError(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return &exitError{exitFailed, fmt.Errorf("standard output: %w: what was to read it has ended", err)}
+	}
+	return &exitError{exitFailed, fmt.Errorf("standard output: %w", err)}
 }

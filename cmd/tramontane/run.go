@@ -19,7 +19,7 @@ import (
 
 const runHelp = `Run asks an agent and prints its answer. The agent calls the tools of the MCP
 servers that you name until it can answer. Without PROMPT, or with "-", the
-prompt is read from standard input.
+prompt is read from standard input; with PROMPT, standard input is not read.
 
 Who answers, the first of these that applies:
   --model-url URL      a chat-completions endpoint, such as Ollama, vLLM, llama.cpp
@@ -89,8 +89,8 @@ func newRunCommand() *cobra.Command {
 	flags.StringVar(&f.modelURL, "model-url", "", "`URL` of a chat-completions endpoint, such as http://127.0.0.1:11434/v1")
 	flags.StringVar(&f.modelKeyEnv, "model-key-env", "", "`VARIABLE` that holds the key for --model-url")
 	flags.StringVar(&f.db, "db", "", "SQLite `FILE` that keeps the conversations, when no other server does (default: none)")
-	flags.IntVar(&f.maxTurns, "max-turns", 0, "how often the model may reply (default 20)")
-	flags.DurationVar(&f.timeout, "timeout", 0, "how long the run may take, such as 90s or 5m (default: no limit)")
+	flags.Var((*turnsFlag)(&f.maxTurns), "max-turns", "the model may reply `N` times (default 20)")
+	flags.Var((*timeFlag)(&f.timeout), "timeout", "`TIME` that the run may take, such as 90s or 5m (default: no limit)")
 	return cmd
 }
 
@@ -131,12 +131,6 @@ func (f *runFlags) check(cmd *cobra.Command, args []string) (*job, error) {
 	var err error
 	if j.printer, err = newPrinter(f.output, cmd.OutOrStdout()); err != nil {
 		return nil, err
-	}
-	if f.maxTurns < 0 || cmd.Flags().Changed("max-turns") && f.maxTurns == 0 {
-		return nil, usageErrorf("--max-turns %d: want a number from 1 on", f.maxTurns)
-	}
-	if f.timeout < 0 || cmd.Flags().Changed("timeout") && f.timeout == 0 {
-		return nil, usageErrorf("--timeout %v: want a duration above zero, such as 90s", f.timeout)
 	}
 	if j.api, err = chooseAPI(f); err != nil {
 		return nil, err
@@ -180,15 +174,21 @@ func readPrompt(args []string, stdin io.Reader) (string, error) {
 // it started.
 func (j *job) run(ctx context.Context) error {
 	var store *sqlite.Store
+	var err error
 	if j.api.client == nil {
-		var err error
-		if store, err = sqlite.Open(ctx, j.api.db, nil); err != nil {
-			return usageErrorf("--db: %w", err)
+		store, err = openStore(ctx, j.api.db)
+		switch {
+		case codeOf(err) == exitUsage:
+			return err
+		case err == nil:
+			defer store.Close()
 		}
-		defer store.Close()
 	}
 	defer j.servers.Close()
-	tools, err := startServers(ctx, j.servers)
+	var tools []tramontane.Tool
+	if err == nil {
+		tools, err = startServers(ctx, j.servers)
+	}
 	if printErr := j.printer.start(j.api.model, j.flags.agent, newServerReports(j.servers, tools), tools); err == nil {
 		err = printErr
 	}
@@ -228,6 +228,9 @@ func (j *job) ask(ctx context.Context, store server.Store, tools []tramontane.To
 	defer api.close(0)
 	runner.Client = client
 	result, err := j.printer.follow(ctx, runner, input)
+	if _, coded := errors.AsType[*exitError](err); coded { // of the printer
+		return result, err
+	}
 	said := seen.lastError()
 	// A model that was cut off tells nothing of why.
 	if err == nil || said == nil || errors.Is(said, context.Canceled) {

@@ -13,7 +13,6 @@ import (
 	"github.com/tramontane-dev/tramontane/mistral"
 	"github.com/tramontane-dev/tramontane/server"
 	"github.com/tramontane-dev/tramontane/server/model"
-	"github.com/tramontane-dev/tramontane/server/sqlite"
 )
 
 const serveHelp = `Serve speaks Mistral's Agents and Conversations API, so that the official SDKs
@@ -79,9 +78,9 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 		return err
 	}
 	ctx := cmd.Context()
-	store, err := sqlite.Open(ctx, path, nil)
+	store, err := openStore(ctx, path)
 	if err != nil {
-		return usageErrorf("--db: %w", err)
+		return err
 	}
 	logger := newLogger(cmd.ErrOrStderr())
 	api, err := listen(f.addr, server.New(store, m, &server.Options{Logger: logger, Models: m.Models}), logger)
@@ -93,7 +92,7 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	if _, err := fmt.Fprintln(cmd.OutOrStdout(), api.url); err != nil {
 		api.close(0)
 		store.Close()
-		return fmt.Errorf("standard output: %w", err)
+		return outputError(err)
 	}
 	return wait(ctx, api, store)
 }

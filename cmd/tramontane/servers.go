@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -56,7 +59,7 @@ func parseServerFlag(flag string) (*mcptool.Server, error) {
 	name = strings.TrimSpace(name)
 	if !ok || name == "" || strings.ContainsAny(name, " \t") {
 		// The flag itself may hold a secret.
-		return nil, usageErrorf("--mcp: want 'NAME=COMMAND ARG...', such as --mcp 'files=npx -y @modelcontextprotocol/server-filesystem .'")
+		return nil, usageErrorf("--mcp: want 'NAME=COMMAND ARG...', with a NAME without spaces, such as --mcp 'files=npx -y @modelcontextprotocol/server-filesystem .'")
 	}
 	words, err := splitWords(line)
 	if err != nil {
@@ -108,15 +111,26 @@ func classifyStart(ctx context.Context, err error) error {
 // startError says of a server that it did not start. It names the command
 // without the arguments, which may hold secrets.
 func startError(s mcptool.Status, err error) error {
-	if s.ExitCode < 0 {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w; in a config file a relative path starts at the directory of that file, or at its \"cwd\"", err)
+	case s.ExitCode < 0 && !found(s.Command):
+		return err // which says so
+	case s.ExitCode < 0:
 		return fmt.Errorf("%w; its command is %s: run it by itself to see what it does", err, s.Command)
 	}
-	last := "nothing"
+	printed := "printed nothing on stderr"
 	if n := len(s.Stderr); n > 0 {
-		last = s.Stderr[n-1]
+		printed = "its last line on stderr: " + s.Stderr[n-1]
 	}
-	return fmt.Errorf("mcp server %s did not start: command %s ended with exit code %d, its last line on stderr: %s; run the command by itself to see more",
-		s.Name, s.Command, s.ExitCode, last)
+	return fmt.Errorf("mcp server %s did not start: command %s ended with exit code %d, %s; run the command by itself to see more",
+		s.Name, s.Command, s.ExitCode, printed)
+}
+
+// found says whether a command that is a bare name is in PATH.
+func found(command string) bool {
+	_, err := exec.LookPath(command)
+	return err == nil || filepath.Base(command) != command
 }
 
 // newLogger returns a logger that writes warnings, one a line.

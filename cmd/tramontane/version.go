@@ -14,7 +14,7 @@ func newVersionCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "tramontane", version())
-			return err
+			return outputError(err)
 		},
 	}
 }
