@@ -24,8 +24,9 @@ const (
 // still wants to call tools. The run can be resumed.
 var ErrMaxTurns = errors.New("the limit of turns is reached")
 
-// ErrPending is returned when calls wait for a person's word. The run can be
-// resumed with it.
+// ErrPending is returned when calls wait for a person's word: those in
+// [Result.Pending]. The run can be resumed from [Result.State], with the word
+// in the Decisions of [RunOptions].
 var ErrPending = errors.New("calls wait for approval")
 
 // ErrOutcomeUnknown is to be wrapped by the error of a [Tool] whose call was

@@ -123,8 +123,10 @@ type RunOptions struct {
 	ConversationID string
 
 	// Resume is a run to go on with. Its conversation, and results that it
-	// owes, come with it; the input is delivered after them. If nil, the run is
-	// a new one.
+	// owes, come with it; the input is delivered after them. Resume a State
+	// once and then use that of the new Result: a State knows nothing of what
+	// came after it, and resumed again it makes its calls again. If nil, the run
+	// is a new one.
 	Resume *State
 
 	// Decisions are words on the pending calls of Resume, by [Call.Key]. What

@@ -96,7 +96,7 @@ func classify(ctx context.Context, err error) error {
 	case errors.Is(err, tramontane.ErrMaxTurns):
 		return &exitError{exitLimit, fmt.Errorf("%w; allow more with --max-turns", err)}
 	case errors.Is(err, tramontane.ErrPending):
-		return &exitError{exitPending, err}
+		return &exitError{exitPending, fmt.Errorf("%w, which this command cannot give; a Go program can: see tramontane.RunOptions", err)}
 	case refused:
 		return &exitError{exitNoTool, err}
 	case answered && apiError.Code == "offline_no_tool":

@@ -39,6 +39,7 @@ func main() {
 func run(ctx context.Context) error {
 	// The client takes the key from MISTRAL_API_KEY.
 	client := new(mistral.Client)
+	// The agent stays there for later runs, until client.DeleteAgent removes it.
 	agent, err := client.CreateAgent(ctx, &mistral.AgentRequest{
 		Model:        "mistral-medium-latest",
 		Name:         "weather teller",
