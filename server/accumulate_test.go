@@ -106,6 +106,13 @@ func TestPlainCalls(t *testing.T) {
 	}
 }
 
+// Some back-ends do not add up.
+func TestUsageWithoutTotal(t *testing.T) {
+	h := newHost(t, nil)
+	h.model.add(`{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}`)
+	h.ok("POST", conversations, `{"model":"m","inputs":"x"}`).want("7", "usage", "total_tokens")
+}
+
 func TestThoughts(t *testing.T) {
 	h := newHost(t, nil)
 	thought := func(text string) string {

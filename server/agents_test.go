@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"net/url"
+	"sync"
 	"testing"
 
 	"github.com/tramontane-dev/tramontane/mistral"
@@ -102,6 +103,19 @@ func TestAgentVersions(t *testing.T) {
 	a = h.ok("PATCH", path, `{"name":"new"}`)
 	a.want("4", "version")
 	a.want("i", "instructions")
+}
+
+// Updates at once make a version each.
+func TestUpdatesAtOnce(t *testing.T) {
+	h := newHost(t, nil)
+	path := agents + "/" + h.agent(`{"model":"m","name":"n"}`)
+	var wg sync.WaitGroup
+	const n = 16
+	for range n {
+		wg.Go(func() { h.ok("PATCH", path, `{"description":"d"}`) })
+	}
+	wg.Wait()
+	h.ok("GET", path, "").want(fmt.Sprint(n), "version")
 }
 
 func TestListAgents(t *testing.T) {

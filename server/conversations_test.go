@@ -68,6 +68,11 @@ func TestConversation(t *testing.T) {
 	h.model.add(calls(`a1B2c3D4e get_location {"name":"John"}`))
 	r := h.ok("POST", conversations, `{"model":"m","inputs":"Where is John?","instructions":"Be brief.","tools":[`+locationTool+`]}`)
 	id := r.get("conversation_id")
+	for _, member := range []string{"created_at", "completed_at"} {
+		if r.get("outputs", 0, member) == "" {
+			t.Errorf("the call has no %s: %s", member, r.body)
+		}
+	}
 	r.want("conversation.response", "object")
 	r.want("function.call", "outputs", 0, "type")
 	r.want("entry", "outputs", 0, "object")
@@ -96,7 +101,7 @@ func TestConversation(t *testing.T) {
 func TestShapes(t *testing.T) {
 	h := newHost(t, nil)
 	h.model.add(says("Yes."))
-	id := h.ok("POST", conversations, `{"model":"m","inputs":[{"role":"user","content":"Yes?","created_at":null}],"stream":null,"store":null,
+	id := h.ok("POST", conversations, `{"model":"m","inputs":[{"role":"user","content":"Yes?","created_at":null,"prefix":null}],"stream":null,"store":null,
 		"tools":null,"completion_args":null,"guardrails":null,"name":null,"description":null,"metadata":null,"agent_id":null,"agent_version":null,
 		"handoff_execution":null,"instructions":null}`).get("conversation_id")
 	c := h.ok("GET", conversations+"/"+id, "")
@@ -399,6 +404,7 @@ func TestModelFails(t *testing.T) {
 		{&mistral.Error{Method: "POST", StatusCode: 429, Message: "slow down", RetryAfter: 1500 * time.Millisecond}, 429, "slow down"},
 		{&mistral.Error{StatusCode: 409, Type: "no_tool_fits", Code: "77", Message: "no tool fits"}, 409, `"message":"no tool fits","type":"no_tool_fits","param":null,"code":77`},
 		{&mistral.Error{StatusCode: 1000, Message: "no status"}, 503, "no status"},
+		{&mistral.Error{StatusCode: 422, Type: "odd", Message: "odd words"}, 422, "odd words"},
 		{context.DeadlineExceeded, 504, "deadline"},
 	} {
 		fail(test.err)
@@ -409,6 +415,9 @@ func TestModelFails(t *testing.T) {
 		}
 		events[1].want(fmt.Sprint(test.status), "code")
 	}
+	fail(&mistral.Error{StatusCode: 422, Message: "odd words"})
+	h.fails("POST", path, `{"inputs":"x"}`, 422, `"detail":[]`) // SDKs parse it
+	fail(context.DeadlineExceeded)
 	h.wantHistory(id, "message.input Hello.", "message.output Hi.")
 	h.fails("POST", conversations, `{"model":"m","inputs":"x"}`, 504)
 	h.ok("GET", conversations, "").want("", 1)

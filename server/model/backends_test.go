@@ -243,6 +243,18 @@ data: [DONE]
 `,
 	want: answer{Calls: []call{{fresh, "search", `{"q":1}`}}, Finish: mistral.FinishToolCalls},
 }, {
+	// Two calls with one id, which no result could tell apart.
+	name: "one id for two calls",
+	plain: `{"choices":[{"index":0,"finish_reason":"tool_calls","message":{"role":"assistant","tool_calls":[
+			{"id":"WJfo42Ow3","type":"function","function":{"name":"f","arguments":"{}"}},
+			{"id":"WJfo42Ow3","type":"function","function":{"name":"g","arguments":"{}"}}]}}]}`,
+	stream: `data: {"choices":[{"index":0,"finish_reason":"tool_calls","delta":{"role":"assistant","tool_calls":[{"index":0,"id":"WJfo42Ow3","function":{"name":"f","arguments":"{}"}},{"index":1,"id":"WJfo42Ow3","function":{"name":"g","arguments":"{}"}}]}}]}
+
+data: [DONE]
+
+`,
+	want: answer{Calls: []call{{"WJfo42Ow3", "f", `{}`}, {fresh, "g", `{}`}}, Finish: mistral.FinishToolCalls},
+}, {
 	// Text that vLLM ends with "tool_calls" although there are none, and a proxy
 	// that leaves out [DONE].
 	name: "text",

@@ -246,6 +246,15 @@ func conversationOrder(t *testing.T, s server.Store) {
 	if diff := cmp.Diff([]string{"conv_a", "conv_c"}, ids); diff != "" {
 		t.Errorf("first two conversations (-want +got):\n%s", diff)
 	}
+	check(t, s.CreateConversation(ctx, conversation("conv_d", 2), nil))
+	ids = nil
+	for c, err := range s.Conversations(ctx, server.Cursor{CreatedAt: moment(1), ID: "conv_a"}) {
+		check(t, err)
+		ids = append(ids, c.ID)
+	}
+	if diff := cmp.Diff([]string{"conv_c", "conv_d", "conv_b"}, ids); diff != "" {
+		t.Errorf("conversations after the first (-want +got):\n%s", diff)
+	}
 }
 
 func appendChecksLength(t *testing.T, s server.Store) {
