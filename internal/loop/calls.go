@@ -95,7 +95,7 @@ func obstacle(s *State, c *Call) string {
 func decided(s State, e *Decided) (State, []Command) {
 	c := find(s.Calls, e.Key)
 	if c == nil || c.Status != Asking {
-		return fail(s, fmt.Sprintf("a person's word came on call %s, on which nobody was asked", e.Key))
+		return astray(s, fmt.Sprintf("a person's word came on call %s, on which nobody was asked", e.Key))
 	}
 	switch {
 	case e.Verdict == Later:
@@ -105,7 +105,7 @@ func decided(s State, e *Decided) (State, []Command) {
 	case e.Verdict == Deny:
 		settle(c, deniedText(e.Reason))
 	case e.Verdict != Allow:
-		return fail(s, fmt.Sprintf("a person's word on call %s is %q, which is neither allow, deny nor later", e.Key, e.Verdict))
+		return astray(s, fmt.Sprintf("a person's word on call %s is %q, which is neither allow, deny nor later", e.Key, e.Verdict))
 	case c.Remote:
 		c.Status, c.Confirmation = Settled, mistral.ConfirmationAllow
 	case s.Cancelled:
@@ -121,7 +121,7 @@ func decided(s State, e *Decided) (State, []Command) {
 func settled(s State, key string, result func(*Call)) (State, []Command) {
 	c := find(s.Calls, key)
 	if c == nil || c.Status != Running {
-		return fail(s, fmt.Sprintf("a result came of call %s, which is not running", key))
+		return astray(s, fmt.Sprintf("a result came of call %s, which is not running", key))
 	}
 	c.Status = Settled
 	result(c)

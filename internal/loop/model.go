@@ -11,9 +11,10 @@ import (
 
 func modelReplied(s State, e *ModelReplied) (State, []Command) {
 	if s.Phase != Replying {
-		return fail(s, "a reply came that nobody asked for")
+		return unasked(s, "a reply came")
 	}
 	if s.Mode != Local && e.ConversationID == "" {
+		s.Unsure = true // the request was carried out, wherever it was
 		return fail(s, "the reply does not name its conversation, so nothing can be added to it")
 	}
 	return reply(s, e)
@@ -46,7 +47,7 @@ func reply(s State, e *ModelReplied) (State, []Command) {
 
 func modelFailed(s State, e *ModelFailed) (State, []Command) {
 	if s.Phase != Replying {
-		return fail(s, "a reply failed that nobody asked for")
+		return unasked(s, "a reply failed")
 	}
 	uncertain := e.Uncertain && s.Mode != Local // in Local mode, nothing is stored
 	if uncertain && s.ConversationID == "" && e.ConversationID != "" {
@@ -69,7 +70,7 @@ func modelFailed(s State, e *ModelFailed) (State, []Command) {
 
 func historyRead(s State, e *HistoryRead) (State, []Command) {
 	if s.Phase != Reading {
-		return fail(s, "a history came that nobody asked for")
+		return unasked(s, "a history came")
 	}
 	switch {
 	case s.Cancelled:

@@ -35,6 +35,10 @@ func TestRandomRuns(t *testing.T) {
 				w.do(w.randomResume())
 			case rng.IntN(25) == 0 && !w.cancelled:
 				w.do(&loop.Cancel{})
+			case rng.IntN(50) == 0: // the driver errs, and what is under way is dropped
+				w.do(&loop.ToolReturned{Key: "nobody's"})
+				w.crash()
+				w.do(w.randomResume())
 			case rng.IntN(25) == 0:
 				w.crash()
 				w.do(w.randomResume())

@@ -9,7 +9,8 @@ import (
 
 // Step takes a run one event further. It changes neither s nor what s refers
 // to. An event that cannot happen in s, such as the result of a call that is
-// not running, ends the run as Failed: it is a fault of the driver.
+// not running, ends the run as Failed: it is a fault of the driver. One that
+// comes after the end changes nothing.
 func Step(s State, event Event) (State, []Command) {
 	s.Calls = slices.Clone(s.Calls)
 	switch e := event.(type) {
@@ -27,22 +28,19 @@ func Step(s State, event Event) (State, []Command) {
 		return next(s)
 	case *AgentPrepared:
 		if s.Phase != Preparing || !s.AwaitAgent {
-			return fail(s, "an agent came that nobody asked for")
+			return unasked(s, "an agent came")
 		}
 		agent := e.Agent
 		s.Agent, s.AwaitAgent = &agent, false
 		return prepared(s)
 	case *ToolsListed:
 		if s.Phase != Preparing || !s.AwaitTools {
-			return fail(s, "a list of tools came that nobody asked for")
+			return unasked(s, "a list of tools came")
 		}
 		s.Tools, s.AwaitTools = slices.Clone(e.Tools), false
 		return prepared(s)
 	case *PrepareFailed:
-		if s.Cancelled {
-			return stop(s, Cancelled)
-		}
-		return fail(s, e.Message)
+		return prepareFailed(s, e)
 	case *HistoryRead:
 		return historyRead(s, e)
 	case *ModelReplied:
@@ -56,7 +54,7 @@ func Step(s State, event Event) (State, []Command) {
 	case *ToolLost:
 		return settled(s, e.Key, func(c *Call) { c.Result, c.IsError, c.Failed = lostText(e.Message), true, true })
 	}
-	return fail(s, fmt.Sprintf("unknown event %T", event))
+	return astray(s, fmt.Sprintf("unknown event %T", event))
 }
 
 func begin(e *Begin) (State, []Command) {
@@ -114,6 +112,16 @@ func prepared(s State) (State, []Command) {
 		commands = append(commands, takeUp(&s, &s.Calls[i])...)
 	}
 	return then(s, commands)
+}
+
+func prepareFailed(s State, e *PrepareFailed) (State, []Command) {
+	switch {
+	case s.Phase != Preparing:
+		return astray(s, "a preparation failed that nobody asked for: "+e.Message)
+	case s.Cancelled:
+		return stop(s, Cancelled)
+	}
+	return fail(s, e.Message)
 }
 
 // takeUp decides what becomes of a call that was left behind.
@@ -226,4 +234,14 @@ func fail(s State, message string) (State, []Command) {
 	s, commands := stop(s, Failed)
 	s.Error = message
 	return s, commands
+}
+
+// astray ends a run because of an event that cannot happen.
+func astray(s State, message string) (State, []Command) {
+	s.Unsure = s.Unsure || s.Phase == Replying // nobody waits for the reply any more
+	return fail(s, message)
+}
+
+func unasked(s State, what string) (State, []Command) {
+	return astray(s, what+" that nobody asked for")
 }
