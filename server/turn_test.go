@@ -63,8 +63,10 @@ func TestQueuedAppends(t *testing.T) {
 			return nil
 		}
 		var wg sync.WaitGroup
+		answered := 0
 		appends := func(ctx context.Context, want int) {
 			wg.Go(func() {
+				defer func() { answered++ }()
 				if status, a := b.post(ctx, path, `{"inputs":"x"}`); status != want {
 					t.Errorf("status %d, want %d: %s", status, want, a.body)
 				}
@@ -82,6 +84,9 @@ func TestQueuedAppends(t *testing.T) {
 		appends(left, http.StatusServiceUnavailable)
 		leave()
 		synctest.Wait()
+		if answered != 1 {
+			t.Error("who left waits all the same")
+		}
 		appends(t.Context(), http.StatusOK)
 		wantAsked(1)
 		release <- struct{}{}

@@ -224,10 +224,6 @@ func (c *Chat) failed(ctx context.Context, err error) error {
 }
 
 func (c *Chat) refused(r *mistral.Error) error {
-	if text := r.Error(); c.scrub(text) != text {
-		// Of an endpoint that quotes the key only the status is kept.
-		r = &mistral.Error{Method: r.Method, Path: r.Path, StatusCode: r.StatusCode, RetryAfter: r.RetryAfter, Message: c.scrub(r.Message)}
-	}
 	e := &chatError{endpoint: c.endpoint(), err: r}
 	e.text = strings.TrimPrefix(r.Error(), "mistral: "+r.Method+" "+r.Path+": ")
 	switch r.StatusCode {
@@ -239,7 +235,8 @@ func (c *Chat) refused(r *mistral.Error) error {
 	return e
 }
 
-// scrub returns text without the key, which an endpoint may quote.
+// scrub returns text without the key, which an endpoint may quote. Refusals have
+// come without it from the client.
 func (c *Chat) scrub(text string) string {
 	if len(c.Key) < 8 { // no secret, and may occur in any text
 		return text
