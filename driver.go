@@ -232,7 +232,7 @@ func (d *driver) finish() (*Result, error) {
 		r.Output = output
 		return r, err
 	case loop.MaxTurns:
-		return r, fmt.Errorf("%w: the model has replied %d times", ErrMaxTurns, d.state.Turn)
+		return r, fmt.Errorf("%w: replies of the model so far: %d", ErrMaxTurns, d.state.Turn)
 	case loop.Pending:
 		return r, fmt.Errorf("%w: %d", ErrPending, len(r.Pending))
 	case loop.Cancelled:

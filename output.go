@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/jsonschema-go/jsonschema"
-
 	"github.com/tramontane-dev/tramontane/mistral"
 )
 
@@ -47,16 +45,9 @@ func OutputSchema(name string, schema json.RawMessage) (*Output, error) {
 	if !validName(name) {
 		return nil, fmt.Errorf("output %q: a name is 1 to 64 characters of a-z, A-Z, 0-9, '_' and '-'", name)
 	}
-	var s *jsonschema.Schema
-	if err := json.Unmarshal(schema, &s); err != nil {
-		return nil, fmt.Errorf("output %s: JSON Schema: %w", name, err)
-	}
-	if s == nil {
-		return nil, fmt.Errorf("output %s: JSON Schema: want an object, got null", name)
-	}
-	v, err := newValidator(s)
+	v, err := readSchema(schema)
 	if err != nil {
-		return nil, fmt.Errorf("output %s: JSON Schema: %w", name, err)
+		return nil, fmt.Errorf("JSON Schema of output %q: %w", name, err)
 	}
 	v.schema = slices.Clone(schema)
 	return &Output{name: name, schema: v}, nil

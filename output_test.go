@@ -54,9 +54,15 @@ func TestOutputSchema(t *testing.T) {
 	if want := `"required":["a"]`; !strings.Contains(a.got[0], want) {
 		t.Errorf("start = %s, want %s in it", a.got[0], want)
 	}
-	for name, schema := range map[string]string{"a b": `{}`, "a": `null`, "b": `{`, "c": `{"type": 7}`} {
+	for name, schema := range map[string]string{"a b": `{}`, "a": `null`, "b": `{`, "c": `{"type": 7}`,
+		"d": `{"type":"objekt"}`, "e": `{"properties":{"x":{"items":{"type":["string","nul"]}}}}`, "f": `{"anyOf":[{"$ref":"https://example.com/s"}]}`} {
 		if _, err := tramontane.OutputSchema(name, json.RawMessage(schema)); err == nil {
 			t.Errorf("OutputSchema(%q, %s): no error", name, schema)
+		}
+	}
+	for _, schema := range []string{`{"properties":{"type":{"type":"string"},"$ref":{"type":"object"}}}`, `{"enum":[{"type":"objekt"}]}`, `{"const":{"$ref":"x://y"}}`} {
+		if _, err := tramontane.OutputSchema("x", json.RawMessage(schema)); err != nil {
+			t.Errorf("OutputSchema(%s): %v", schema, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -120,6 +121,72 @@ func newValidator(s *jsonschema.Schema) (*validator, error) {
 		return nil, err
 	}
 	return &validator{schema: raw, resolved: resolved}, nil
+}
+
+// readSchema returns a validator for a schema that somebody wrote. It refuses
+// what the library would only trip over when it validates.
+func readSchema(raw json.RawMessage) (*validator, error) {
+	var s *jsonschema.Schema
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return nil, errors.New("want an object, got null")
+	}
+	var keywords any
+	if err := json.Unmarshal(raw, &keywords); err != nil {
+		return nil, err
+	}
+	if err := checkKeywords(keywords); err != nil {
+		return nil, err
+	}
+	return newValidator(s)
+}
+
+var schemaTypes = []string{"null", "boolean", "object", "array", "number", "integer", "string"}
+
+// checkKeywords looks for types that do not exist and for references to other
+// documents, which are never fetched. Under properties and the like, names are
+// not keywords, and values that are no schemas (const, enum, default, examples)
+// are left alone.
+func checkKeywords(value any) error {
+	schema, ok := value.(map[string]any)
+	if !ok {
+		return nil
+	}
+	types, _ := schema["type"].([]any)
+	if t, ok := schema["type"].(string); ok {
+		types = []any{t}
+	}
+	for _, t := range types {
+		if name, ok := t.(string); !ok || !slices.Contains(schemaTypes, name) {
+			return fmt.Errorf("there is no type %q; there are %s", t, strings.Join(schemaTypes, ", "))
+		}
+	}
+	if ref, ok := schema["$ref"].(string); ok && strings.Contains(ref, "://") {
+		return fmt.Errorf("$ref %q points to another document, which is not fetched; copy what it means under $defs, and refer to #/$defs/NAME", ref)
+	}
+	for _, keyword := range slices.Sorted(maps.Keys(schema)) {
+		var inner []any
+		switch v := schema[keyword].(type) {
+		case map[string]any:
+			inner = []any{v}
+			if slices.Contains([]string{"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}, keyword) {
+				inner = slices.Collect(maps.Values(v))
+			}
+		case []any:
+			inner = v
+		}
+		if slices.Contains([]string{"const", "enum", "default", "examples"}, keyword) {
+			continue
+		}
+		for _, s := range inner {
+			if err := checkKeywords(s); err != nil {
+				return fmt.Errorf("%s: %w", keyword, err)
+			}
+		}
+	}
+	return nil
 }
 
 func (v *validator) validate(data []byte) error {

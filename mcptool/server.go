@@ -22,7 +22,7 @@ const (
 	// probeTimeout is how long server/discover may stay unanswered before the
 	// older handshake is tried on the same process. A server that starts more
 	// slowly loses nothing by it; see [Server.dial].
-	probeTimeout = 3 * time.Second
+	probeTimeout = time.Second
 
 	// legacyVersion is the newest protocol version that has initialize.
 	legacyVersion = "2025-11-25"
