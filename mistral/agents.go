@@ -21,17 +21,17 @@ type Agent struct {
 	Metadata       json.RawMessage `json:"metadata,omitzero"` // a JSON object
 	_              struct{}        `wire:"object=agent"`
 	ID             string          `json:"id"`
-	Version        int             `json:"version"`
-	Versions       []int           `json:"versions"`
+	Version        int             `json:"version"`  // this one; the first is 0
+	Versions       []int           `json:"versions"` // all of them
 	CreatedAt      Timestamp       `json:"created_at"`
 	UpdatedAt      Timestamp       `json:"updated_at"`
-	DeploymentChat bool            `json:"deployment_chat"`
-	Source         string          `json:"source"` // what made it: "api", "playground", ...
-	VersionMessage string          `json:"version_message,omitzero"`
+	DeploymentChat bool            `json:"deployment_chat"`          // it is in Le Chat
+	Source         string          `json:"source"`                   // what made it: "api", "playground", ...
+	VersionMessage string          `json:"version_message,omitzero"` // what the version is for
 	Extra          Extra
 }
 
-// An AgentRequest says what a new agent is.
+// An AgentRequest says what a new agent is (OpenAPI, AgentCreationRequest).
 type AgentRequest struct {
 	Instructions   string          `json:"instructions,omitzero"`
 	Tools          Tools           `json:"tools,omitzero"`
@@ -40,14 +40,14 @@ type AgentRequest struct {
 	Model          string          `json:"model"`
 	Name           string          `json:"name"`
 	Description    string          `json:"description,omitzero"`
-	Handoffs       []string        `json:"handoffs,omitzero"`
-	Metadata       json.RawMessage `json:"metadata,omitzero"`
+	Handoffs       []string        `json:"handoffs,omitzero"`        // ids of agents, at least one if not nil
+	Metadata       json.RawMessage `json:"metadata,omitzero"`        // a JSON object, given back as it is
 	VersionMessage string          `json:"version_message,omitzero"` // at most 500 characters
 	Extra          Extra
 }
 
-// An AgentUpdate changes an agent, which makes a new version of it. Fields that
-// are zero leave the agent as it is.
+// An AgentUpdate changes an agent, which makes a new version of it (OpenAPI,
+// AgentUpdateRequest). Fields that are zero leave the agent as it is.
 type AgentUpdate struct {
 	Instructions   string          `json:"instructions,omitzero"`
 	Tools          Tools           `json:"tools,omitzero"`
@@ -57,9 +57,9 @@ type AgentUpdate struct {
 	Name           string          `json:"name,omitzero"`
 	Description    string          `json:"description,omitzero"`
 	Handoffs       []string        `json:"handoffs,omitzero"`
-	DeploymentChat *bool           `json:"deployment_chat,omitzero"`
-	Metadata       json.RawMessage `json:"metadata,omitzero"`
-	VersionMessage string          `json:"version_message,omitzero"`
+	DeploymentChat *bool           `json:"deployment_chat,omitzero"` // whether it is in Le Chat
+	Metadata       json.RawMessage `json:"metadata,omitzero"`        // a JSON object, in place of what there was
+	VersionMessage string          `json:"version_message,omitzero"` // at most 500 characters
 	Extra          Extra
 
 	// Clear names fields, as in JSON, that the agent loses: instructions,

@@ -7,14 +7,14 @@ import (
 	"github.com/tramontane-dev/tramontane/internal/wire"
 )
 
-// A ChatRequest asks a model for the next message of a chat
-// (POST /v1/chat/completions).
+// A ChatRequest asks a model for the next message of a chat (OpenAPI,
+// ChatCompletionRequest). A nil field leaves the choice to the API.
 type ChatRequest struct {
 	Model             string          `json:"model"`
 	Temperature       *float64        `json:"temperature,omitzero"` // 0 to 1.5
 	TopP              *float64        `json:"top_p,omitzero"`       // 0 to 1; if nil, 1
-	MaxTokens         *int            `json:"max_tokens,omitzero"`
-	Stream            *bool           `json:"stream,omitzero"` // set by the client's methods
+	MaxTokens         *int            `json:"max_tokens,omitzero"`  // of the answer
+	Stream            *bool           `json:"stream,omitzero"`      // set by the client's methods
 	Stop              *Stop           `json:"stop,omitzero"`
 	RandomSeed        *int            `json:"random_seed,omitzero"`
 	Metadata          json.RawMessage `json:"metadata,omitzero"` // a JSON object
@@ -27,11 +27,11 @@ type ChatRequest struct {
 	N                 *int            `json:"n,omitzero"`                 // answers to make; if nil, 1
 	Prediction        *Prediction     `json:"prediction,omitzero"`
 	ParallelToolCalls *bool           `json:"parallel_tool_calls,omitzero"` // if nil, true
-	PromptMode        string          `json:"prompt_mode,omitzero"`
+	PromptMode        string          `json:"prompt_mode,omitzero"`         // "reasoning", or nothing
 	ReasoningEffort   ReasoningEffort `json:"reasoning_effort,omitzero"`
 	Guardrails        []Guardrail     `json:"guardrails,omitzero"`
-	PromptCacheKey    string          `json:"prompt_cache_key,omitzero"`
-	SafePrompt        bool            `json:"safe_prompt,omitzero"`
+	PromptCacheKey    string          `json:"prompt_cache_key,omitzero"` // the same for chats that begin alike
+	SafePrompt        bool            `json:"safe_prompt,omitzero"`      // if true, the API adds words of caution
 	Extra             Extra
 }
 
@@ -78,7 +78,7 @@ type ToolMessage struct {
 // goes back on the wire as it came, byte for byte.
 type UnknownMessage struct {
 	Role string
-	Raw  json.RawMessage
+	Raw  json.RawMessage // valid JSON; if empty, null
 }
 
 func (*SystemMessage) isChatMessage()    {}
@@ -87,7 +87,7 @@ func (*AssistantMessage) isChatMessage() {}
 func (*ToolMessage) isChatMessage()      {}
 func (*UnknownMessage) isChatMessage()   {}
 
-// A ChatTool is a function that the model may call.
+// A ChatTool is a function that the model may call (OpenAPI, Tool).
 type ChatTool struct {
 	Type     string   `json:"type" wire:"always"` // "function"
 	Function Function `json:"function"`
@@ -119,7 +119,7 @@ type ChatToolChoice struct {
 	Function string
 }
 
-// A ChatResponse is a whole answer of a model.
+// A ChatResponse is a whole answer of a model (OpenAPI, ChatCompletionResponse).
 type ChatResponse struct {
 	ID      string       `json:"id"`
 	Object  string       `json:"object"` // "chat.completion"
@@ -130,9 +130,9 @@ type ChatResponse struct {
 	Extra   Extra
 }
 
-// A ChatChoice is one answer.
+// A ChatChoice is one answer (OpenAPI, ChatCompletionChoice).
 type ChatChoice struct {
-	Index        int              `json:"index"`
+	Index        int              `json:"index"` // from 0 to ChatRequest.N
 	Message      AssistantMessage `json:"message"`
 	FinishReason FinishReason     `json:"finish_reason"`
 	Extra        Extra
@@ -156,15 +156,16 @@ type ChatUsage struct {
 	CompletionTokens    int           `json:"completion_tokens"`
 	TotalTokens         int           `json:"total_tokens"`
 	PromptAudioSeconds  *int          `json:"prompt_audio_seconds,omitzero"`
-	NumCachedTokens     *int          `json:"num_cached_tokens,omitzero"`
+	NumCachedTokens     *int          `json:"num_cached_tokens,omitzero"` // tokens of the prompt that were in a cache
 	PromptTokensDetails *TokenDetails `json:"prompt_tokens_details,omitzero"`
 	PromptTokenDetails  *TokenDetails `json:"prompt_token_details,omitzero"`
 	Extra               Extra
 }
 
-// TokenDetails says more of the tokens of a prompt.
+// TokenDetails says more of the tokens of a prompt (OpenAPI,
+// PromptTokensDetails).
 type TokenDetails struct {
-	CachedTokens int `json:"cached_tokens" wire:"always"`
+	CachedTokens int `json:"cached_tokens" wire:"always"` // those that were in a cache
 	Extra        Extra
 }
 
@@ -179,9 +180,10 @@ type ChatChunk struct {
 	Extra   Extra
 }
 
-// A ChatChunkChoice is a piece of one answer.
+// A ChatChunkChoice is a piece of one answer (OpenAPI,
+// CompletionResponseStreamChoice).
 type ChatChunkChoice struct {
-	Index        int          `json:"index"`
+	Index        int          `json:"index"` // of the answer
 	Delta        ChatDelta    `json:"delta"`
 	FinishReason FinishReason `json:"finish_reason"` // empty until the last piece
 	Extra        Extra
@@ -189,8 +191,8 @@ type ChatChunkChoice struct {
 
 // A ChatDelta is what a piece adds (OpenAPI, DeltaMessage).
 type ChatDelta struct {
-	Role      string     `json:"role,omitzero"`
-	Content   *Content   `json:"content,omitzero"`
+	Role      string     `json:"role,omitzero"`       // "assistant", in the first piece
+	Content   *Content   `json:"content,omitzero"`    // to be joined to what came before
 	ToolCalls []ToolCall `json:"tool_calls,omitzero"` // to be joined by Index
 	Extra     Extra
 }

@@ -54,20 +54,20 @@ type DocumentURLChunk struct {
 // ToolFileChunk is a file that a tool made.
 type ToolFileChunk struct {
 	_        struct{} `wire:"type=tool_file"`
-	Tool     string   `json:"tool"`
+	Tool     string   `json:"tool"` // its name
 	FileID   string   `json:"file_id"`
 	FileName string   `json:"file_name,omitzero"`
-	FileType string   `json:"file_type,omitzero"`
+	FileType string   `json:"file_type,omitzero"` // "png", ...
 	Extra    Extra
 }
 
 // ToolReferenceChunk is a source that a tool found.
 type ToolReferenceChunk struct {
 	_           struct{} `wire:"type=tool_reference"`
-	Tool        string   `json:"tool"`
+	Tool        string   `json:"tool"` // its name
 	Title       string   `json:"title"`
 	URL         string   `json:"url,omitzero"`
-	Favicon     string   `json:"favicon,omitzero"`
+	Favicon     string   `json:"favicon,omitzero"` // the address of an image
 	Description string   `json:"description,omitzero"`
 	Extra       Extra
 }
@@ -75,7 +75,7 @@ type ToolReferenceChunk struct {
 // ThinkChunk is what the model thought before it answered.
 type ThinkChunk struct {
 	_        struct{} `wire:"type=thinking"`
-	Thinking Chunks   `json:"thinking"`
+	Thinking Chunks   `json:"thinking"`        // text and references
 	Closed   *bool    `json:"closed,omitzero"` // if nil, true: the thought is whole
 	Extra    Extra
 }
@@ -105,7 +105,7 @@ type AudioChunk struct {
 // back on the wire as it came, byte for byte.
 type UnknownChunk struct {
 	Type string
-	Raw  json.RawMessage
+	Raw  json.RawMessage // valid JSON; if empty, null
 }
 
 func (*TextChunk) isChunk()          {}

@@ -26,10 +26,11 @@ import (
 // BaseURL empty and MISTRAL_BASE_URL set, MISTRAL_API_KEY is sent; an APIKey
 // that differs from it is an error. Redirects are not followed.
 //
-// A Client is safe for concurrent use, if its fields are set before. Methods
-// return an [*Error] when the API answers with an error status, and do not
-// change the requests that they are given. [Uncertain] tells whether a request
-// that returned an error may have been executed all the same.
+// A Client is safe for concurrent use, if its fields are set before. Methods do
+// not change the requests that they are given, which must not be nil. When the
+// API answers with an error status, which is 404 for what does not exist and 422
+// for a request that it does not take, they return an [*Error]. [Uncertain] tells
+// whether a request that returned an error may have been executed all the same.
 type Client struct {
 	// APIKey is sent as bearer token. If zero, the environment says; see above.
 	APIKey Key

@@ -14,7 +14,8 @@ type ConversationListOptions struct {
 	Metadata json.RawMessage // a JSON object that the conversations have to contain
 }
 
-// Start starts a conversation and waits for the whole reply.
+// Start starts a conversation and waits for the whole reply. It returns an
+// [*Error] with StatusCode 404 if the agent does not exist.
 func (c *Client) Start(ctx context.Context, in *ConversationRequest) (*ConversationResponse, error) {
 	return get[ConversationResponse](ctx, c, startRequest(), in.streamed(false))
 }
@@ -28,8 +29,10 @@ func (c *Client) StreamStart(ctx context.Context, in *ConversationRequest) iter.
 	return stream(ctx, c, startRequest(), in.streamed(true), decodeReply)
 }
 
-// Append adds inputs to a conversation and waits for the whole reply. It is
-// safe for concurrent use, but concurrent replies interleave in no set order.
+// Append adds inputs to a conversation and waits for the whole reply. It returns
+// an [*Error] with StatusCode 404 if the conversation does not exist, and with
+// Code 3230 if a call in it would stay without a result. It is safe for
+// concurrent use, but concurrent replies interleave in no set order.
 func (c *Client) Append(ctx context.Context, id string, in *AppendRequest) (*ConversationResponse, error) {
 	return get[ConversationResponse](ctx, c, appendRequest(id), in.streamed(false))
 }
@@ -57,7 +60,8 @@ func (c *Client) Conversation(ctx context.Context, id string) (*Conversation, er
 	return get[Conversation](ctx, c, &request{method: http.MethodGet, path: "/v1/conversations" + escape(id)}, nil)
 }
 
-// Conversations returns one page of the conversations. opts may be nil.
+// Conversations returns one page of the conversations, which is nil after the
+// last. opts may be nil, for the first page.
 func (c *Client) Conversations(ctx context.Context, opts *ConversationListOptions) ([]Conversation, error) {
 	var o ConversationListOptions
 	if opts != nil {
@@ -70,17 +74,19 @@ func (c *Client) Conversations(ctx context.Context, opts *ConversationListOption
 	return list[Conversation](ctx, c, &request{method: http.MethodGet, path: "/v1/conversations", query: query})
 }
 
-// History returns every entry of a conversation.
+// History returns every entry of a conversation, in the order in which they were
+// added.
 func (c *Client) History(ctx context.Context, id string) (*History, error) {
 	return get[History](ctx, c, &request{method: http.MethodGet, path: "/v1/conversations" + escape(id, "history")}, nil)
 }
 
-// Messages returns every message of a conversation.
+// Messages returns every message of a conversation, and nothing of its calls.
 func (c *Client) Messages(ctx context.Context, id string) (*Messages, error) {
 	return get[Messages](ctx, c, &request{method: http.MethodGet, path: "/v1/conversations" + escape(id, "messages")}, nil)
 }
 
-// DeleteConversation deletes a conversation.
+// DeleteConversation deletes a conversation with its entries. As with
+// [Client.DeleteAgent], status 404 can mean that a first try did it.
 func (c *Client) DeleteConversation(ctx context.Context, id string) error {
 	return c.do(ctx, &request{method: http.MethodDelete, path: "/v1/conversations" + escape(id)}, nil, nil)
 }

@@ -10,7 +10,7 @@ type CompletionArgs struct {
 	FrequencyPenalty *float64        `json:"frequency_penalty,omitzero"` // -2 to 2
 	Temperature      *float64        `json:"temperature,omitzero"`       // 0 to 1
 	TopP             *float64        `json:"top_p,omitzero"`             // 0 to 1
-	MaxTokens        *int            `json:"max_tokens,omitzero"`        // 0 or more
+	MaxTokens        *int            `json:"max_tokens,omitzero"`        // of the answer; 0 or more
 	RandomSeed       *int            `json:"random_seed,omitzero"`       // 0 or more
 	Prediction       *Prediction     `json:"prediction,omitzero"`
 	ResponseFormat   *ResponseFormat `json:"response_format,omitzero"`
@@ -63,20 +63,20 @@ const (
 	ResponseJSONSchema ResponseFormatType = "json_schema"
 )
 
-// A JSONSchema is a schema that the answer has to meet.
+// A JSONSchema is a schema that the answer has to meet (OpenAPI, JsonSchema).
 type JSONSchema struct {
 	Name        string          `json:"name"`
 	Description string          `json:"description,omitzero"`
-	Schema      json.RawMessage `json:"schema"`
-	Strict      bool            `json:"strict,omitzero"`
+	Schema      json.RawMessage `json:"schema"`          // a JSON Schema
+	Strict      bool            `json:"strict,omitzero"` // if true, the answer meets it to the letter
 	Extra       Extra
 }
 
 // A Guardrail checks what goes in and out of the model (OpenAPI,
 // GuardrailConfig).
 type Guardrail struct {
-	BlockOnError bool            `json:"block_on_error,omitzero"`
-	ModerationV1 json.RawMessage `json:"moderation_llm_v1,omitzero"`
-	ModerationV2 json.RawMessage `json:"moderation_llm_v2,omitzero"`
+	BlockOnError bool            `json:"block_on_error,omitzero"`    // if true, status 403 when the check itself fails
+	ModerationV1 json.RawMessage `json:"moderation_llm_v1,omitzero"` // OpenAPI, ModerationLLMV1Config
+	ModerationV2 json.RawMessage `json:"moderation_llm_v2,omitzero"` // OpenAPI, ModerationLLMV2Config
 	Extra        Extra
 }

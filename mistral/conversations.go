@@ -12,9 +12,9 @@ type ConversationRequest struct {
 	Tools            Tools            `json:"tools,omitzero"`             // not with AgentID; fixed for the whole conversation
 	CompletionArgs   *CompletionArgs  `json:"completion_args,omitzero"`   // not with AgentID
 	Guardrails       []Guardrail      `json:"guardrails,omitzero"`
-	Name             string           `json:"name,omitzero"`
-	Description      string           `json:"description,omitzero"`
-	Metadata         json.RawMessage  `json:"metadata,omitzero"` // a JSON object, given back as it is
+	Name             string           `json:"name,omitzero"`        // for lists
+	Description      string           `json:"description,omitzero"` // for lists
+	Metadata         json.RawMessage  `json:"metadata,omitzero"`    // a JSON object, given back as it is
 	AgentID          string           `json:"agent_id,omitzero"`
 	AgentVersion     *AgentVersion    `json:"agent_version,omitzero"` // if nil, the agent's current version
 	Model            string           `json:"model,omitzero"`
@@ -22,24 +22,25 @@ type ConversationRequest struct {
 	Extra            Extra
 }
 
-// An AppendRequest adds to a conversation and asks for a reply.
+// An AppendRequest adds to a conversation and asks for a reply (OpenAPI,
+// ConversationAppendRequest).
 type AppendRequest struct {
 	Inputs            Inputs             `json:"inputs,omitzero"`
-	Stream            *bool              `json:"stream,omitzero"` // set by the client's methods
-	Store             *bool              `json:"store,omitzero"`  // if nil, true
-	HandoffExecution  HandoffExecution   `json:"handoff_execution,omitzero"`
-	CompletionArgs    *CompletionArgs    `json:"completion_args,omitzero"` // for this reply alone
-	ToolConfirmations []ToolConfirmation `json:"tool_confirmations,omitzero"`
+	Stream            *bool              `json:"stream,omitzero"`             // set by the client's methods
+	Store             *bool              `json:"store,omitzero"`              // if nil, true
+	HandoffExecution  HandoffExecution   `json:"handoff_execution,omitzero"`  // if zero, HandoffServer
+	CompletionArgs    *CompletionArgs    `json:"completion_args,omitzero"`    // for this reply alone
+	ToolConfirmations []ToolConfirmation `json:"tool_confirmations,omitzero"` // of calls that are pending
 	Extra             Extra
 }
 
 // A RestartRequest starts a new conversation from an entry of another, which
-// stays as it is.
+// stays as it is (OpenAPI, ConversationRestartRequest).
 type RestartRequest struct {
 	Inputs           Inputs           `json:"inputs,omitzero"`
-	Stream           *bool            `json:"stream,omitzero"` // set by the client's methods
-	Store            *bool            `json:"store,omitzero"`  // if nil, true
-	HandoffExecution HandoffExecution `json:"handoff_execution,omitzero"`
+	Stream           *bool            `json:"stream,omitzero"`            // set by the client's methods
+	Store            *bool            `json:"store,omitzero"`             // if nil, true
+	HandoffExecution HandoffExecution `json:"handoff_execution,omitzero"` // if zero, HandoffServer
 	CompletionArgs   *CompletionArgs  `json:"completion_args,omitzero"`
 	Guardrails       []Guardrail      `json:"guardrails,omitzero"`
 	Metadata         json.RawMessage  `json:"metadata,omitzero"`      // a JSON object
@@ -57,7 +58,8 @@ const (
 	HandoffClient HandoffExecution = "client"
 )
 
-// A ToolConfirmation answers a call that waits for a person's word.
+// A ToolConfirmation answers a call that waits for a person's word (OpenAPI,
+// ToolCallConfirmation).
 type ToolConfirmation struct {
 	ToolCallID   string       `json:"tool_call_id"`
 	Confirmation Confirmation `json:"confirmation"`
@@ -79,17 +81,17 @@ type ConversationResponse struct {
 	ConversationID string            `json:"conversation_id"`
 	Outputs        Entries           `json:"outputs"`
 	Usage          Usage             `json:"usage"`
-	Guardrails     []json.RawMessage `json:"guardrails,omitzero"`
+	Guardrails     []json.RawMessage `json:"guardrails,omitzero"` // what they found, as JSON objects
 	Extra          Extra
 }
 
-// Usage is what a reply cost in tokens.
+// Usage is what a reply cost in tokens (OpenAPI, ConversationUsageInfo).
 type Usage struct {
 	PromptTokens     int            `json:"prompt_tokens" wire:"always"`
 	CompletionTokens int            `json:"completion_tokens" wire:"always"`
-	TotalTokens      int            `json:"total_tokens" wire:"always"`
-	ConnectorTokens  *int           `json:"connector_tokens,omitzero"`
-	Connectors       map[string]int `json:"connectors,omitzero"` // calls of each tool of the server
+	TotalTokens      int            `json:"total_tokens" wire:"always"` // with ConnectorTokens
+	ConnectorTokens  *int           `json:"connector_tokens,omitzero"`  // of the tools of the server
+	Connectors       map[string]int `json:"connectors,omitzero"`        // calls of each tool of the server
 	Extra            Extra
 }
 
@@ -114,7 +116,8 @@ type Conversation struct {
 	Extra          Extra
 }
 
-// A History is every entry of a conversation, in order.
+// A History is every entry of a conversation, in order (OpenAPI,
+// ConversationHistory).
 type History struct {
 	_              struct{} `wire:"object=conversation.history"`
 	ConversationID string   `json:"conversation_id"`
@@ -122,10 +125,11 @@ type History struct {
 	Extra          Extra
 }
 
-// Messages is every message of a conversation, in order.
+// Messages is every message of a conversation, in order (OpenAPI,
+// ConversationMessages).
 type Messages struct {
 	_              struct{} `wire:"object=conversation.messages"`
 	ConversationID string   `json:"conversation_id"`
-	Messages       Entries  `json:"messages"`
+	Messages       Entries  `json:"messages"` // *MessageInput and *MessageOutput
 	Extra          Extra
 }

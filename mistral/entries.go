@@ -40,7 +40,7 @@ type MessageOutput struct {
 	_           struct{}  `wire:"type=message.output"`
 	CreatedAt   Timestamp `json:"created_at,omitzero"`
 	CompletedAt Timestamp `json:"completed_at,omitzero"`
-	AgentID     string    `json:"agent_id,omitzero"`
+	AgentID     string    `json:"agent_id,omitzero"` // whose word it is, in a conversation with an agent
 	Model       string    `json:"model,omitzero"`
 	ID          string    `json:"id,omitzero"`
 	Role        string    `json:"role" wire:"always"` // RoleAssistant
@@ -72,7 +72,7 @@ type FunctionCall struct {
 	ToolCallID         string             `json:"tool_call_id"`
 	Name               string             `json:"name"`
 	Arguments          Arguments          `json:"arguments"`
-	ConfirmationStatus ConfirmationStatus `json:"confirmation_status,omitzero"`
+	ConfirmationStatus ConfirmationStatus `json:"confirmation_status,omitzero"` // if zero, the call needs no word
 	Extra              Extra
 }
 
@@ -83,7 +83,7 @@ type FunctionResult struct {
 	CreatedAt   Timestamp `json:"created_at,omitzero"`
 	CompletedAt Timestamp `json:"completed_at,omitzero"`
 	ID          string    `json:"id,omitzero"`
-	ToolCallID  string    `json:"tool_call_id"`
+	ToolCallID  string    `json:"tool_call_id"` // of the FunctionCall
 	Result      string    `json:"result"`
 	Extra       Extra
 }
@@ -99,8 +99,8 @@ type ToolExecution struct {
 	Model       string          `json:"model,omitzero"`
 	ID          string          `json:"id,omitzero"`
 	Name        string          `json:"name"`
-	Arguments   string          `json:"arguments"`
-	Info        json.RawMessage `json:"info,omitzero"` // a JSON object
+	Arguments   string          `json:"arguments"`     // JSON, as the model wrote it
+	Info        json.RawMessage `json:"info,omitzero"` // a JSON object with what came of it
 	Extra       Extra
 }
 
@@ -123,7 +123,7 @@ type AgentHandoff struct {
 // back on the wire as it came, byte for byte.
 type UnknownEntry struct {
 	Type string
-	Raw  json.RawMessage
+	Raw  json.RawMessage // valid JSON; if empty, null
 }
 
 func (*MessageInput) isEntry()   {}

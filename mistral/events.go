@@ -16,7 +16,7 @@ import (
 // Pieces of one entry share its ID and OutputIndex.
 type Event interface{ isEvent() }
 
-// ResponseStarted is the first event of a reply.
+// ResponseStarted is the first event of a reply (OpenAPI, ResponseStartedEvent).
 type ResponseStarted struct {
 	_              struct{}  `wire:"type=conversation.response.started"`
 	CreatedAt      Timestamp `json:"created_at,omitzero"`
@@ -24,7 +24,8 @@ type ResponseStarted struct {
 	Extra          Extra
 }
 
-// ResponseDone is the last event of a reply: all of it is stored.
+// ResponseDone is the last event of a reply: all of it is stored (OpenAPI,
+// ResponseDoneEvent).
 type ResponseDone struct {
 	_         struct{}  `wire:"type=conversation.response.done"`
 	CreatedAt Timestamp `json:"created_at,omitzero"`
@@ -32,12 +33,13 @@ type ResponseDone struct {
 	Extra     Extra
 }
 
-// ResponseError is the last event of a reply that failed on its way.
+// ResponseError is the last event of a reply that failed on its way (OpenAPI,
+// ResponseErrorEvent).
 type ResponseError struct {
 	_         struct{}  `wire:"type=conversation.response.error"`
 	CreatedAt Timestamp `json:"created_at,omitzero"`
 	Message   string    `json:"message"`
-	Code      int       `json:"code"`
+	Code      int       `json:"code"` // the API's own number of the error
 	Extra     Extra
 }
 
@@ -71,7 +73,8 @@ type FunctionCallDelta struct {
 	Extra              Extra
 }
 
-// ToolExecutionStarted is the server beginning to run a tool.
+// ToolExecutionStarted is the server beginning to run a tool (OpenAPI,
+// ToolExecutionStartedEvent).
 type ToolExecutionStarted struct {
 	_           struct{}  `wire:"type=tool.execution.started"`
 	CreatedAt   Timestamp `json:"created_at,omitzero"`
@@ -84,8 +87,8 @@ type ToolExecutionStarted struct {
 	Extra       Extra
 }
 
-// ToolExecutionDelta is a piece of the arguments of a tool that the server
-// runs.
+// ToolExecutionDelta is a piece of the arguments of a tool that the server runs
+// (OpenAPI, ToolExecutionDeltaEvent).
 type ToolExecutionDelta struct {
 	_           struct{}  `wire:"type=tool.execution.delta"`
 	CreatedAt   Timestamp `json:"created_at,omitzero"`
@@ -96,7 +99,8 @@ type ToolExecutionDelta struct {
 	Extra       Extra
 }
 
-// ToolExecutionDone is the server having run a tool.
+// ToolExecutionDone is the server having run a tool (OpenAPI,
+// ToolExecutionDoneEvent).
 type ToolExecutionDone struct {
 	_           struct{}        `wire:"type=tool.execution.done"`
 	CreatedAt   Timestamp       `json:"created_at,omitzero"`
@@ -107,7 +111,8 @@ type ToolExecutionDone struct {
 	Extra       Extra
 }
 
-// AgentHandoffStarted is an agent beginning to pass the conversation on.
+// AgentHandoffStarted is an agent beginning to pass the conversation on (OpenAPI,
+// AgentHandoffStartedEvent).
 type AgentHandoffStarted struct {
 	_                 struct{}  `wire:"type=agent.handoff.started"`
 	CreatedAt         Timestamp `json:"created_at,omitzero"`
@@ -118,7 +123,8 @@ type AgentHandoffStarted struct {
 	Extra             Extra
 }
 
-// AgentHandoffDone is an agent having taken the conversation over.
+// AgentHandoffDone is an agent having taken the conversation over (OpenAPI,
+// AgentHandoffDoneEvent).
 type AgentHandoffDone struct {
 	_             struct{}  `wire:"type=agent.handoff.done"`
 	CreatedAt     Timestamp `json:"created_at,omitzero"`
@@ -133,7 +139,7 @@ type AgentHandoffDone struct {
 // byte as it came.
 type UnknownEvent struct {
 	Type string
-	Raw  json.RawMessage
+	Raw  json.RawMessage // valid JSON; if empty, null
 }
 
 func (*ResponseStarted) isEvent()      {}

@@ -72,8 +72,8 @@ type DocumentLibraryTool struct {
 // CustomConnector).
 type ConnectorTool struct {
 	_             struct{}           `wire:"type=connector"`
-	ConnectorID   string             `json:"connector_id"` // its name or its id
-	Authorization json.RawMessage    `json:"authorization,omitzero"`
+	ConnectorID   string             `json:"connector_id"`           // its name or its id
+	Authorization json.RawMessage    `json:"authorization,omitzero"` // OpenAPI, OAuth2TokenAuth or APIKeyAuth
 	Configuration *ToolConfiguration `json:"tool_configuration,omitzero"`
 	Extra         Extra
 }
@@ -82,14 +82,14 @@ type ConnectorTool struct {
 // on the wire as it came, byte for byte.
 type UnknownTool struct {
 	Type string
-	Raw  json.RawMessage
+	Raw  json.RawMessage // valid JSON; if empty, null
 }
 
 // ToolConfiguration narrows what a tool of the server may do.
 type ToolConfiguration struct {
-	Exclude              []string `json:"exclude,omitzero"`
-	Include              []string `json:"include,omitzero"` // not together with Exclude
-	RequiresConfirmation []string `json:"requires_confirmation,omitzero"`
+	Exclude              []string `json:"exclude,omitzero"`               // names of functions that it may not call
+	Include              []string `json:"include,omitzero"`               // those that alone it may call; not together with Exclude
+	RequiresConfirmation []string `json:"requires_confirmation,omitzero"` // those whose calls wait for a [ToolConfirmation]
 	Extra                Extra
 }
 
