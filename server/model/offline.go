@@ -64,10 +64,12 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// APIError returns what a server should answer: status 422 and a code of its
-// own.
-func (e *RefusalError) APIError() (status int, code string) {
-	return http.StatusUnprocessableEntity, "offline_no_tool"
+// Unwrap returns the refusal as a *[mistral.Error] of status 422 and code
+// "offline_no_tool", which package server passes on as it is.
+func (e *RefusalError) Unwrap() error {
+	return &mistral.Error{
+		StatusCode: http.StatusUnprocessableEntity, Type: "model_error", Code: "offline_no_tool", Message: e.Error(),
+	}
 }
 
 // Complete returns the next message: calls of tools, or an answer made of their
@@ -77,6 +79,9 @@ func (e *RefusalError) APIError() (status int, code string) {
 func (m *Offline) Complete(ctx context.Context, req *mistral.ChatRequest) (*mistral.ChatResponse, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if kind := unreadable(req.Messages); kind != "" {
+		return nil, newPlanner(req, m.MayCall).refuse("it reads nothing but text, and a message holds a " + kind)
 	}
 	p := newPlanner(req, m.MayCall)
 	steps, text, err := p.next()
@@ -106,6 +111,32 @@ func (m *Offline) Complete(ctx context.Context, req *mistral.ChatRequest) (*mist
 		Usage:   usage,
 		Choices: []mistral.ChatChoice{choice},
 	}, nil
+}
+
+// unreadable names what a message of the user holds beside text, or nothing.
+func unreadable(messages mistral.ChatMessages) string {
+	for _, m := range messages {
+		user, ok := m.(*mistral.UserMessage)
+		if !ok {
+			continue
+		}
+		for _, c := range user.Content.Chunks {
+			switch c.(type) {
+			case *mistral.TextChunk:
+			case *mistral.ImageURLChunk:
+				return "picture (image_url)"
+			case *mistral.DocumentURLChunk:
+				return "document (document_url)"
+			case *mistral.FileChunk:
+				return "file"
+			case *mistral.AudioChunk:
+				return "recording (input_audio)"
+			default:
+				return fmt.Sprintf("chunk that is no text (%T)", c)
+			}
+		}
+	}
+	return ""
 }
 
 // callID returns nine letters and digits, the form that Mistral's models take,

@@ -128,11 +128,29 @@ func TestOfflineRefusal(t *testing.T) {
 	if diff := cmp.Diff(want, refusal); diff != "" {
 		t.Errorf("refusal (-want +got):\n%s", diff)
 	}
-	if status, code := refusal.APIError(); status != 422 || code != "offline_no_tool" {
-		t.Errorf("APIError = %d, %s", status, code)
+	var apiErr *mistral.Error
+	if !errors.As(err, &apiErr) || apiErr.StatusCode != 422 || apiErr.Code != "offline_no_tool" || apiErr.Message != err.Error() {
+		t.Errorf("as an error of the API: %+v", apiErr)
 	}
 	if strings.Contains(err.Error(), "\n") {
 		t.Errorf("the message has more than one line: %q", err)
+	}
+}
+
+func TestOfflineReadsOnlyText(t *testing.T) {
+	for want, chunk := range map[string]mistral.Chunk{
+		"image_url":    &mistral.ImageURLChunk{},
+		"document_url": &mistral.DocumentURLChunk{},
+		"input_audio":  &mistral.AudioChunk{},
+		"file":         &mistral.FileChunk{},
+	} {
+		req := offlineRequest(t, "forecast", &mistral.UserMessage{Content: mistral.Content{Chunks: mistral.Chunks{
+			&mistral.TextChunk{Text: "What is the weather in Paris?"}, chunk,
+		}}})
+		_, err := new(model.Offline).Complete(t.Context(), req)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("with %T: error %v, want one that names %s", chunk, err, want)
+		}
 	}
 }
 

@@ -58,6 +58,13 @@ func Open(ctx context.Context, path string, opts *Options) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context, path string, readers int) error {
+	// Conversations are nobody else's to read. SQLite gives the files beside the
+	// database its permissions; those of one that exists stay as they are.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	f.Close()
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenWAL)
 	if err != nil {
 		return err
