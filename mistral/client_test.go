@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -200,6 +201,10 @@ func TestErrorBodies(t *testing.T) {
 			"mistral: POST /v1/conversations/c: 404 Not Found: 404 page not found"},
 		{"page", "text/html", "<html><head><title>502 Bad\nGateway</title></head><body>x</body></html>", 500, mistral.Error{Message: "502 Bad\nGateway"},
 			"mistral: POST /v1/conversations/c: 500 Internal Server Error: 502 Bad Gateway"},
+		{"page whose text changes its length in lower case", "text/html", "<title>\u0130\u0130\u0130\u0130</title>", 500, mistral.Error{Message: "an HTML page"},
+			"mistral: POST /v1/conversations/c: 500 Internal Server Error: an HTML page"},
+		{"long text", "text/plain", strings.Repeat("x", 600), 500, mistral.Error{Message: strings.Repeat("x", 600)},
+			"mistral: POST /v1/conversations/c: 500 Internal Server Error: " + strings.Repeat("x", 500) + "..."},
 		{"nothing", "text/plain", "", 403, mistral.Error{}, "mistral: POST /v1/conversations/c: 403 Forbidden"},
 	}
 	for _, test := range tests {

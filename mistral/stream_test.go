@@ -77,6 +77,21 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// Events may hold an image.
+func TestLargeEvent(t *testing.T) {
+	image := strings.Repeat("A", 8<<20)
+	client, _ := serve(t, http.StatusOK, "text/event-stream",
+		`data: {"type":"message.output.delta","id":"msg_1","content":{"type":"image_url","image_url":"`+image+"\"}}\n\n"+doneFrame)
+	for ev, err := range client.StreamStart(t.Context(), &mistral.ConversationRequest{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if delta, ok := ev.(*mistral.MessageOutputDelta); ok && delta.Content.Chunk.(*mistral.ImageURLChunk).ImageURL.URL != image {
+			t.Error("the image is another")
+		}
+	}
+}
+
 func TestStreamWithMalformedEvent(t *testing.T) {
 	for _, data := range []string{`{"type":"message.output.delta","id":1}`, `{"type":"message.output.delta"`, `[]x`, `{"type":"x.y",}`, `{"type":"x.y"} x`} {
 		client, _ := serve(t, http.StatusOK, "text/event-stream", startedFrame+"event: message.output.delta\ndata: "+data+"\n\n"+doneFrame)

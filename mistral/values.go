@@ -243,7 +243,11 @@ func (v *AgentVersion) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	if data[0] == '"' {
-		*v = AgentVersion{Alias: wire.Text(data)}
+		alias := wire.Text(data)
+		if alias == "" {
+			return wire.Errorf("want a version number or an alias, got an empty string")
+		}
+		*v = AgentVersion{Alias: alias}
 		return nil
 	}
 	n, err := strconv.Atoi(string(data))

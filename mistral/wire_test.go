@@ -2,6 +2,8 @@ package mistral_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -60,6 +62,37 @@ func TestRequestsRoundTrip(t *testing.T) {
 		if err := json.Unmarshal([]byte(in), &inputs); err != nil || len(inputs.List()) != want {
 			t.Errorf("%s: List() = %v, %v, want %d", in, inputs.List(), err, want)
 		}
+	}
+}
+
+// The schemas give type a default, so clients may leave it out.
+func TestValuesWithoutType(t *testing.T) {
+	var entries mistral.Entries
+	var chunks mistral.Chunks
+	var tools mistral.Tools
+	err := errors.Join(
+		json.Unmarshal([]byte(`[{"role":"user","content":"a"},{"tool_call_id":"a","name":"f","arguments":{}},{"tool_call_id":"a","result":"b"},
+			{"name":"web_search","arguments":"{}"},{"next_agent_id":"a"},{"new":1}]`), &entries),
+		json.Unmarshal([]byte(`[{"text":"a"},{"new":1}]`), &chunks),
+		json.Unmarshal([]byte(`[{"function":{"name":"f","parameters":{}}},{"new":1}]`), &tools),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for _, e := range entries {
+		got += fmt.Sprintf("%T ", e)
+	}
+	for _, c := range chunks {
+		got += fmt.Sprintf("%T ", c)
+	}
+	for _, tool := range tools {
+		got += fmt.Sprintf("%T ", tool)
+	}
+	want := "*mistral.MessageInput *mistral.FunctionCall *mistral.FunctionResult *mistral.ToolExecution *mistral.AgentHandoff *mistral.UnknownEntry " +
+		"*mistral.TextChunk *mistral.UnknownChunk *mistral.FunctionTool *mistral.UnknownTool "
+	if got != want {
+		t.Errorf("decoded as %s\nwant       %s", got, want)
 	}
 }
 

@@ -45,7 +45,6 @@ type parameter struct {
 	Required bool             `json:"required"`
 	Schema   *schema          `json:"schema"`
 	Content  map[string]media `json:"content"`
-	Example  json.RawMessage  `json:"example"`
 }
 
 type response struct {
