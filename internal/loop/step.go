@@ -50,9 +50,11 @@ func Step(s State, event Event) (State, []Command) {
 	case *Decided:
 		return decided(s, e)
 	case *ToolReturned:
-		return settled(s, e.Key, func(c *Call) { c.Result, c.IsError, c.Failed = e.Text, e.IsError, e.IsError })
+		failed := e.IsError && !s.Cancelled // what a cancelled run broke off did not fail
+		return settled(s, e.Key, func(c *Call) { c.Result, c.IsError, c.Failed = e.Text, e.IsError, failed })
 	case *ToolLost:
-		return settled(s, e.Key, func(c *Call) { c.Result, c.IsError, c.Failed = lostText(e.Message), true, true })
+		failed := !s.Cancelled
+		return settled(s, e.Key, func(c *Call) { c.Result, c.IsError, c.Failed = lostText(e.Message), true, failed })
 	}
 	return astray(s, fmt.Sprintf("unknown event %T", event))
 }
