@@ -173,20 +173,14 @@ func (c *checker) completionArgs(a *mistral.CompletionArgs, loc ...any) {
 	}
 	if f.JSONSchema != nil {
 		f.JSONSchema.Extra = mistral.Extra{}
-		c.requiredObject(f.JSONSchema.Schema, within(loc, "response_format", "json_schema", "schema")...)
+		c.object(f.JSONSchema.Schema, within(loc, "response_format", "json_schema", "schema")...)
 	}
 }
 
-// object checks that raw is absent or a JSON object.
+// object checks that raw is absent or a JSON object. That it may be absent is
+// seen before: a required member that is not there, or null, is missing.
 func (c *checker) object(raw json.RawMessage, loc ...any) {
 	if raw != nil && raw[0] != '{' {
-		c.add("dict_type", "Input should be an object", loc...)
-	}
-}
-
-// requiredObject checks that raw is a JSON object and not null.
-func (c *checker) requiredObject(raw json.RawMessage, loc ...any) {
-	if raw == nil || raw[0] != '{' {
 		c.add("dict_type", "Input should be an object", loc...)
 	}
 }
@@ -269,7 +263,7 @@ func (c *checker) function(f *mistral.Function, seen map[string]bool, loc []any)
 		c.add("value_error", fmt.Sprintf("two functions have the name %q", f.Name), within(loc, "name")...)
 	}
 	seen[f.Name] = true
-	c.requiredObject(f.Parameters, within(loc, "parameters")...)
+	c.object(f.Parameters, within(loc, "parameters")...)
 	f.Extra = mistral.Extra{}
 }
 

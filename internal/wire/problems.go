@@ -5,7 +5,7 @@ import "reflect"
 // A Problem is a member that an object should not have, or should have.
 type Problem struct {
 	Path    []any // member names (string) and indexes (int); the last is the member
-	Missing bool  // required and not there; if false, there and unknown
+	Missing bool  // required and not there, or null; if false, there and unknown
 }
 
 // Problems reports what was decoded into v, or into anything inside it, against
@@ -48,7 +48,7 @@ func walkStruct(v reflect.Value, path []any, out *[]Problem) {
 		if f.index < 0 {
 			continue
 		}
-		if f.required && extra.seen&(1<<i) == 0 {
+		if f.required && (extra.seen&^extra.null)&(1<<i) == 0 {
 			*out = append(*out, Problem{Path: join(path, f.name), Missing: true})
 		}
 		walk(v.Field(f.index), join(path, f.name), out)
