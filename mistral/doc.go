@@ -30,9 +30,9 @@
 // Unions (entries, chunks, tools, events, messages) have an Unknown variant
 // with the raw JSON, and every struct has a field Extra that keeps members
 // without a field, nulls, and members that were there with their zero value. So
-// what was read and is sent back loses nothing, save that the member object is
-// written as the OpenAPI has it. Package encoding/json may be used on all types;
-// it compacts raw JSON. A single value of a union is decoded in a list.
+// what was read and is sent back loses nothing. Package encoding/json may be
+// used on all types; it compacts raw JSON. A single value of a union is decoded
+// in a list.
 //
 // A field that is not pointer, slice or raw JSON is left out when it is zero and
 // the API does not require it.

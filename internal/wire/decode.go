@@ -202,6 +202,10 @@ func decodeStruct(p *plan, data []byte, i, depth int, v reflect.Value, d *Decode
 	next := 0
 	end, err := eachMember(data, i, depth, func(name, value []byte) error {
 		i := p.lookup(name, next)
+		if i >= 0 && p.fields[i].other(value) {
+			extra.null |= 1 << i
+			i = -1
+		}
 		if i < 0 {
 			extra.raw = append(append(append(append(extra.raw, ','), name...), ':'), value...)
 			return nil
@@ -218,12 +222,19 @@ func decodeStruct(p *plan, data []byte, i, depth int, v reflect.Value, d *Decode
 	return end, err
 }
 
+// other reports whether value is not the one that the member always has. It is
+// kept then, as a member without a field is; type alone must be right, since it
+// says what the struct is.
+func (f *field) other(value []byte) bool {
+	return f.index < 0 && f.name != "type" && string(value) != f.constant
+}
+
 // decode decodes the value of field i of v.
 func (f *field) decode(value []byte, i int, extra *Extra, v reflect.Value, d *Decoder) error {
 	bit := uint64(1) << i
 	extra.seen |= bit
 	if f.index < 0 {
-		if f.name == "type" && string(value) != f.constant {
+		if string(value) != f.constant {
 			return Errorf("want %s, got %.100s", f.constant, value)
 		}
 		return nil

@@ -7,7 +7,8 @@
 // always written (a nil slice as []), and [Problems] reports it when it was
 // missing. With "omitzero" it is left out when zero; with the tag wire:"always"
 // it is written even then, though the other side need not send it. A blank field
-// with a tag wire is a member that always has one value:
+// with a tag wire is a member that always has one value (another that was read
+// is kept as an unknown member is, but type must be right):
 //
 //	type Text struct {
 //		_      struct{} `wire:"type=text"`

@@ -41,6 +41,9 @@ func appendStruct(dst []byte, p *plan, v reflect.Value) ([]byte, error) {
 	for i := range p.fields {
 		f := &p.fields[i]
 		if f.index < 0 {
+			if extra.null&(1<<i) != 0 {
+				continue // its other value is among the unknown members
+			}
 			dst = append(separate(dst, start), f.prefix...)
 			dst = append(dst, f.constant...)
 			continue
