@@ -39,7 +39,7 @@ func (d *driver) listTools() (event loop.Event, err error) {
 	for _, tool := range tools {
 		def := tool.Definition()
 		if !validName(def.Name) {
-			return prepareFailed(fmt.Errorf("tool %q: a name is 1 to 64 characters of a-z, A-Z, 0-9, '_' and '-'", def.Name))
+			return prepareFailed(fmt.Errorf("tool %q: %s", def.Name, nameRule))
 		}
 		if other, taken := byName[def.Name]; taken {
 			return prepareFailed(fmt.Errorf("tool %s: %s and %s both have one; rename one", def.Name, origin(other.Definition()), origin(def)))

@@ -47,7 +47,7 @@ func Func[In, Out any](name, description string, f func(context.Context, In) (Ou
 		opts = new(FuncOptions)
 	}
 	if !validName(name) {
-		panic(fmt.Sprintf("tramontane: Func(%q): a name is 1 to 64 characters of a-z, A-Z, 0-9, '_' and '-'", name))
+		panic(fmt.Sprintf("tramontane: Func(%q): %s", name, nameRule))
 	}
 	t := reflect.TypeFor[In]()
 	schema, err := schemaFor(t)
@@ -110,6 +110,9 @@ func (f *function[In, Out]) Call(ctx context.Context, call *Call) (*ToolResult, 
 	}
 	return &ToolResult{Content: []Content{&TextContent{Text: string(data)}}, Structured: data}, nil
 }
+
+// nameRule says what validName asks for.
+const nameRule = "a name is 1 to 64 characters of a-z, A-Z, 0-9, '_' and '-'"
 
 // validName reports whether models accept the name of a tool.
 func validName(name string) bool {

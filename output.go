@@ -43,7 +43,7 @@ func OutputOf[T any]() *Output {
 // a-z, A-Z, 0-9, '_' and '-'.
 func OutputSchema(name string, schema json.RawMessage) (*Output, error) {
 	if !validName(name) {
-		return nil, fmt.Errorf("output %q: a name is 1 to 64 characters of a-z, A-Z, 0-9, '_' and '-'", name)
+		return nil, fmt.Errorf("output %q: %s", name, nameRule)
 	}
 	v, err := readSchema(schema)
 	if err != nil {

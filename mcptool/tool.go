@@ -37,14 +37,14 @@ func (s *Server) list(ctx context.Context) ([]*tool, error) {
 	if err != nil {
 		return nil, err
 	}
-	ask := func(ctx context.Context) ([]tramontane.Definition, error) { return s.listPages(ctx, sess) }
-	// From 2026-07-28 on, notices come only to who listens for them, and the SDK
-	// remembers the answer for as long as the server allows.
-	list := func(ctx context.Context) ([]tramontane.Definition, error) { return sess.conn.tools.load(ctx, ask) }
-	if sess.InitializeResult().ProtocolVersion > legacyVersion {
-		list = ask
+	var defs []tramontane.Definition
+	if sess.InitializeResult().ProtocolVersion <= legacyVersion {
+		defs, err = sess.conn.tools.load(func() ([]tramontane.Definition, error) { return s.listPages(ctx, sess) })
+	} else {
+		// Notices of changes come only to who listens for them, and the SDK
+		// remembers the answer for as long as the server allows.
+		defs, err = s.listPages(ctx, sess)
 	}
-	defs, err := list(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package mcptool
 
 import (
-	"context"
 	"sync"
 
 	"github.com/tramontane-dev/tramontane"
@@ -18,14 +17,14 @@ type toolList struct {
 }
 
 // load returns the tools, asking for them with list if they are not known.
-func (l *toolList) load(ctx context.Context, list func(context.Context) ([]tramontane.Definition, error)) ([]tramontane.Definition, error) {
+func (l *toolList) load(list func() ([]tramontane.Definition, error)) ([]tramontane.Definition, error) {
 	l.mu.Lock()
 	tools, known, changes := l.tools, l.known, l.changes
 	l.mu.Unlock()
 	if known {
 		return tools, nil
 	}
-	tools, err := list(ctx)
+	tools, err := list()
 	if err != nil {
 		return nil, err
 	}
