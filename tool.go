@@ -63,10 +63,37 @@ type Definition struct {
 	// and short enough for the model. If zero, it is Name.
 	Original string
 
+	// Title is a name for people. If zero, Original is as good.
+	Title string
+
+	// Output is the JSON Schema (2020-12) of the results' Structured. If zero,
+	// nothing is promised.
+	Output json.RawMessage
+
 	// ReadOnly says that the tool, by its own account, changes nothing. An MCP
-	// server's account of itself is not to be trusted with more than a hint. If
-	// zero, the tool may change things.
+	// server's account of itself is not to be trusted with more than a hint,
+	// unless Trusted is set. If zero, the tool may change things.
 	ReadOnly bool
+
+	// Idempotent says that, by its own account, a second call with the same
+	// arguments changes nothing more. If zero, it may.
+	Idempotent bool
+
+	// Additive says that the tool, by its own account, destroys nothing that was
+	// there before. If zero, it may.
+	Additive bool
+
+	// Closed says that the tool, by its own account, reaches nothing beyond its
+	// own domain, such as the open web. If zero, it may.
+	Closed bool
+
+	// Trusted says that the program believes what the MCP server says of the
+	// tool. If zero, its hints are shown and nothing rests on them.
+	Trusted bool
+
+	// Confirm says that a person must allow each call: without an Approve of the
+	// [Runner] the call stays pending. If zero, the Runner decides.
+	Confirm bool
 
 	// Safe says that a call may be sent twice without harm, because the program
 	// says so or because a trusted server does. If zero, a call is sent at most

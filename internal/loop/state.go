@@ -114,8 +114,9 @@ type Agent struct {
 
 // Tool is what the loop has to know of a tool.
 type Tool struct {
-	Name string `json:"name"`
-	Safe bool   `json:"safe,omitzero"` // a call may be sent twice without harm
+	Name    string `json:"name"`
+	Safe    bool   `json:"safe,omitzero"`    // a call may be sent twice without harm
+	Confirm bool   `json:"confirm,omitzero"` // a call needs a person's word
 }
 
 // Usage sums the tokens of a run.
