@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -30,8 +31,10 @@ const (
 
 var errClosed = errors.New("it was closed")
 
-// A Server is one MCP server, run as a local process that is spoken to through
-// its standard input and output. It is a [tramontane.Toolset].
+// A Server is one MCP server: a local process that is spoken to through its
+// standard input and output (Command), a remote one that is reached by HTTP
+// (URL), or one that the program connects to by itself (Dial). It is a
+// [tramontane.Toolset].
 //
 // Set the exported fields before the first use and leave them alone then. All
 // methods are safe for concurrent use.
@@ -41,7 +44,8 @@ type Server struct {
 	Name string
 
 	// Command is the program to start: a path, or a name that is looked up in
-	// PATH. A relative path starts at Dir. Required.
+	// PATH. A relative path starts at Dir. One of Command, URL and Dial is
+	// required, and the others must be zero.
 	Command string
 
 	// Args are the arguments of the command. If nil, it has none.
@@ -61,14 +65,65 @@ type Server struct {
 	// program.
 	Dir string
 
+	// URL is the endpoint of a remote server, https or http.
+	URL string
+
+	// Transport says how the server at URL is spoken to. If zero, it is found
+	// out: streamable HTTP, then HTTP with SSE where the specification says so
+	// (2025-11-25, "Transports: Backwards Compatibility").
+	Transport Transport
+
+	// Header is sent with each request to URL. It may hold secrets, and goes to
+	// no other origin. If nil, nothing is added.
+	Header http.Header
+
+	// HeaderFunc adds to the headers of one request to URL, after those of
+	// Header. The context is that of the call behind the request, so that one
+	// process can serve many users; a server that keeps sessions sees all of
+	// them in one. Its error is that of the request, which is not sent then. It
+	// must be safe for concurrent use. If nil, nothing is added.
+	HeaderFunc func(ctx context.Context, header http.Header) error
+
+	// HTTPClient sends the requests to URL: it is the place for proxies, TLS
+	// roots and client certificates. Its Timeout is not for streams: leave it
+	// zero. If nil, the server has a client of its own, with as many idle
+	// connections as a run makes calls, and the proxy of the environment.
+	HTTPClient *http.Client
+
+	// Auth gives requests to URL their credentials; see package mcpauth. If nil,
+	// a server that asks for some is in state NeedsLogin.
+	Auth Auth
+
+	// ReadTimeout is how long a response may be silent before it counts as
+	// lost. If zero, it is five minutes.
+	ReadTimeout time.Duration
+
+	// Dial opens a connection of the program's own making, for example to a
+	// server in this process. It is called for each session. Its
+	// transport is used once.
+	Dial func(ctx context.Context) (mcp.Transport, error)
+
+	// Need says what becomes of a run when the server cannot be had. If zero,
+	// it is Required.
+	Need Need
+
+	// Trusted says that what the server says of its tools is believed: then
+	// calls of tools that it marks as read-only or idempotent may be sent again
+	// after a failure. If zero, hints are shown and nothing rests on them.
+	Trusted bool
+
 	// StartTimeout bounds the start of the server up to the end of the
 	// handshake. If zero, it is one minute: commands such as npx and "go run"
 	// may have to download and build first.
 	StartTimeout time.Duration
 
 	// CallTimeout bounds each request to the server, a tool call among them.
-	// If zero, it is two minutes.
+	// News of progress starts it anew. If zero, it is two minutes.
 	CallTimeout time.Duration
+
+	// MaxCallTime bounds a request in all, whatever its progress. If zero, it
+	// is half an hour, or CallTimeout if that is longer.
+	MaxCallTime time.Duration
 
 	// Stderr receives what the server prints on its standard error, as it
 	// comes; its errors are ignored, and while it blocks, so does Close. It must
@@ -88,7 +143,7 @@ type Server struct {
 
 	mu         sync.Mutex // guards the fields below
 	session    *session   // the last one, which may have ended
-	conn       *stdioConn // the last one, whose handshake may have failed
+	conn       link       // the last one, whose handshake may have failed; nil if none
 	connecting bool
 	attempts   int   // to connect that have ended
 	err        error // of the last attempt
@@ -96,10 +151,10 @@ type Server struct {
 	tools      int
 }
 
-// A session is a connection to a process after the handshake.
+// A session is a connection to a server after the handshake.
 type session struct {
 	*mcp.ClientSession
-	conn *stdioConn
+	conn link
 }
 
 func (s *Server) init() {
@@ -334,9 +389,9 @@ func (s *Server) Status() Status {
 	if s.err != nil {
 		st.State = Failed
 	}
-	if s.conn != nil {
-		st.ExitCode = s.conn.proc.exitCode()
-		st.Stderr = s.conn.proc.stderr.last(tailLines)
+	if c, ok := s.conn.(*stdioConn); ok {
+		st.ExitCode = c.proc.exitCode()
+		st.Stderr = c.proc.stderr.last(tailLines)
 	}
 	if s.session != nil {
 		st.ProtocolVersion = s.session.InitializeResult().ProtocolVersion

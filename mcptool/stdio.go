@@ -4,12 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,13 +41,12 @@ type stdioConn struct {
 	closed    chan struct{}  // closed when the process and our goroutines are gone
 	running   sync.WaitGroup // our goroutines
 
-	tools toolList // what the process said that it offers
-
 	opened atomic.Bool // the handshake is over
 	probes chan jsonrpc.ID
 
+	codec codec
+
 	mu       sync.Mutex // guards the fields below
-	carried  map[jsonrpc.ID]bool
 	probe    jsonrpc.ID // the server/discover that has no answer yet
 	probeEnd *time.Timer
 	expired  map[jsonrpc.ID]bool // probes that we answered ourselves
@@ -80,9 +77,9 @@ func newStdioConn(proc *process, patience time.Duration, logger *slog.Logger) *s
 		closing:  make(chan struct{}),
 		closed:   make(chan struct{}),
 		probes:   make(chan jsonrpc.ID, 2), // the SDK probes twice at most
-		carried:  make(map[jsonrpc.ID]bool),
 		expired:  make(map[jsonrpc.ID]bool),
 	}
+	c.codec.dropped = c.droppedProbe
 	c.running.Go(c.writeAll)
 	return c
 }
@@ -112,24 +109,14 @@ func (c *stdioConn) Read(context.Context) (jsonrpc.Message, error) {
 				Code: jsonrpc.CodeMethodNotFound, Message: "the server left server/discover unanswered",
 			}}, nil
 		}
-		msgs, err := c.decode(data)
+		msgs, err := c.codec.decode(data)
 		if err != nil {
 			c.logger.Warn("mcp server printed a line that is no message on its standard output",
 				"line", string(data[:min(len(data), 200)]), "cause", err)
 		}
 		c.queue = msgs
-		for _, msg := range msgs {
-			if req, ok := msg.(*jsonrpc.Request); ok && req.Method == toolsChanged {
-				c.tools.changed()
-			}
-		}
 	}
 }
-
-// toolsChanged is the notice that a server's tools have changed. It is taken in
-// here, not by the SDK, whose handler would run beside the replies that follow
-// it, and whose subscription leaves a goroutine behind.
-const toolsChanged = "notifications/tools/list_changed"
 
 // next returns the next line, or the probe whose time is up.
 func (c *stdioConn) next() ([]byte, jsonrpc.ID, error) {
@@ -256,24 +243,10 @@ func (c *stdioConn) writeAll() {
 
 // note keeps what Read must know of a request when its answer comes.
 func (c *stdioConn) note(req *jsonrpc.Request) {
+	c.codec.note(req)
 	switch req.Method {
 	case "tools/call", "tools/list":
 		c.opened.Store(true)
-		c.mu.Lock()
-		c.carried[req.ID] = true
-		c.mu.Unlock()
-	case "notifications/cancelled":
-		var params struct {
-			RequestID json.RawMessage `json:"requestId"`
-		}
-		if json.Unmarshal(req.Params, &params) != nil {
-			return
-		}
-		if id, err := parseID(params.RequestID); err == nil {
-			c.mu.Lock()
-			delete(c.carried, id)
-			c.mu.Unlock()
-		}
 	case "server/discover":
 		c.mu.Lock()
 		c.probe = req.ID
@@ -299,65 +272,9 @@ func (c *stdioConn) expire(id jsonrpc.ID) {
 	}
 }
 
-// An envelope is a JSON-RPC message, its contents unread.
-type envelope struct {
-	Version string          `json:"jsonrpc"`
-	ID      json.RawMessage `json:"id"`
-	Method  *string         `json:"method"`
-	Params  json.RawMessage `json:"params"`
-	Result  json.RawMessage `json:"result"`
-	Error   *jsonrpc.Error  `json:"error"`
-}
-
-// decode returns the messages of a line: one, or those of a batch, which
-// servers of 2025-03-26 may send. An error leaves out what it is about.
-func (c *stdioConn) decode(data []byte) ([]jsonrpc.Message, error) {
-	trimmed := bytes.TrimSpace(data)
-	if len(trimmed) == 0 {
-		return nil, nil
-	}
-	all := []json.RawMessage{trimmed}
-	if trimmed[0] == '[' {
-		if err := json.Unmarshal(trimmed, &all); err != nil {
-			return nil, err
-		}
-	}
-	var msgs []jsonrpc.Message
-	var errs []error // they cost no other message of the batch
-	for _, raw := range all {
-		var e envelope
-		if err := json.Unmarshal(raw, &e); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		msg, err := c.message(&e)
-		if err != nil {
-			errs = append(errs, err)
-		} else if msg != nil {
-			msgs = append(msgs, msg)
-		}
-	}
-	return msgs, errors.Join(errs...)
-}
-
-func (c *stdioConn) message(e *envelope) (jsonrpc.Message, error) {
-	if e.Version != "2.0" {
-		return nil, errors.New(`it has no "jsonrpc": "2.0"`)
-	}
-	id, err := parseID(e.ID)
-	if err != nil {
-		return nil, err
-	}
-	if e.Method != nil {
-		return &jsonrpc.Request{ID: id, Method: *e.Method, Params: e.Params}, nil
-	}
-	if !id.IsValid() {
-		return nil, errors.New("it has neither a method nor an id")
-	}
-	resp := &jsonrpc.Response{ID: id, Result: e.Result}
-	if e.Error != nil {
-		resp.Error = e.Error
-	}
+// droppedProbe reports whether the response to id is to be dropped: the probe
+// was answered in the server's place before.
+func (c *stdioConn) droppedProbe(id jsonrpc.ID, well bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.probe == id {
@@ -365,37 +282,14 @@ func (c *stdioConn) message(e *envelope) (jsonrpc.Message, error) {
 		c.probeEnd.Stop()
 	}
 	if c.expired[id] {
-		c.late = c.late || e.Error == nil
-		return nil, nil
+		c.late = c.late || well
+		return true
 	}
-	if c.carried[id] {
-		delete(c.carried, id)
-		if resp.Error == nil && !asksForInput(e.Result) {
-			resp.Error = &carriedResult{e.Result}
-			resp.Result = nil
-		}
-	}
-	return resp, nil
+	return false
 }
 
-// parseID reads the id of a message. No id and null give the zero ID.
-func parseID(raw json.RawMessage) (jsonrpc.ID, error) {
-	if len(raw) == 0 || string(raw) == "null" {
-		return jsonrpc.ID{}, nil
-	}
-	if raw[0] == '"' {
-		var s string
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return jsonrpc.ID{}, err
-		}
-		return jsonrpc.MakeID(s)
-	}
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil {
-		return jsonrpc.ID{}, fmt.Errorf("its id %.40s is neither a string nor an integer", raw)
-	}
-	return jsonrpc.MakeID(float64(n))
-}
+// list implements link.
+func (c *stdioConn) list() *toolList { return &c.codec.tools }
 
 // diedOfProbe reports whether the connection ended while server/discover was
 // unanswered and before anything else was asked.

@@ -39,7 +39,7 @@ func (s *Server) list(ctx context.Context) ([]*tool, error) {
 	}
 	var defs []tramontane.Definition
 	if sess.InitializeResult().ProtocolVersion <= legacyVersion {
-		defs, err = sess.conn.tools.load(func() ([]tramontane.Definition, error) { return s.listPages(ctx, sess) })
+		defs, err = sess.conn.list().load(func() ([]tramontane.Definition, error) { return s.listPages(ctx, sess) })
 	} else {
 		// Notices of changes come only to who listens for them, and the SDK
 		// remembers the answer for as long as the server allows.

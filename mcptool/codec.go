@@ -1,0 +1,157 @@
+package mcptool
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+)
+
+// toolsChanged is the notice that a server's tools have changed. It is taken in
+// here, not by the SDK, whose handler would run beside the replies that follow
+// it, and whose subscription leaves a goroutine behind.
+const toolsChanged = "notifications/tools/list_changed"
+
+// A codec reads the messages of a server for a connection. The results of some
+// requests it takes past the SDK; see [carriedResult]. Its zero value is ready.
+type codec struct {
+	tools toolList // what the server said that it offers
+
+	// dropped, if not nil, says whether a response is to be dropped. Well says
+	// that it is no error.
+	dropped func(id jsonrpc.ID, well bool) bool
+
+	mu      sync.Mutex // guards the field below
+	carried map[jsonrpc.ID]bool
+}
+
+// note keeps what decode must know of a request, or of the end of one, that is
+// about to be sent.
+func (c *codec) note(req *jsonrpc.Request) {
+	switch req.Method {
+	case "tools/call", "tools/list":
+		c.mu.Lock()
+		if c.carried == nil {
+			c.carried = make(map[jsonrpc.ID]bool)
+		}
+		c.carried[req.ID] = true
+		c.mu.Unlock()
+	case "notifications/cancelled":
+		var params struct {
+			RequestID json.RawMessage `json:"requestId"`
+		}
+		if json.Unmarshal(req.Params, &params) != nil {
+			return
+		}
+		if id, err := parseID(params.RequestID); err == nil {
+			c.forget(id)
+		}
+	}
+}
+
+// forget tells that the request id will have no answer.
+func (c *codec) forget(id jsonrpc.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.carried, id)
+}
+
+// An envelope is a JSON-RPC message, its contents unread.
+type envelope struct {
+	Version string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Method  *string         `json:"method"`
+	Params  json.RawMessage `json:"params"`
+	Result  json.RawMessage `json:"result"`
+	Error   *jsonrpc.Error  `json:"error"`
+}
+
+// decode returns the messages in data: one, or those of a batch, which
+// servers of 2025-03-26 may send. An error leaves out what it is about.
+func (c *codec) decode(data []byte) ([]jsonrpc.Message, error) {
+	trimmed := bytes.TrimSpace(data)
+	if len(trimmed) == 0 {
+		return nil, nil
+	}
+	all := []json.RawMessage{trimmed}
+	if trimmed[0] == '[' {
+		if err := json.Unmarshal(trimmed, &all); err != nil {
+			return nil, err
+		}
+	}
+	var msgs []jsonrpc.Message
+	var errs []error // they cost no other message of the batch
+	for _, raw := range all {
+		var e envelope
+		if err := json.Unmarshal(raw, &e); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		msg, err := c.message(&e)
+		if err != nil {
+			errs = append(errs, err)
+		} else if msg != nil {
+			msgs = append(msgs, msg)
+		}
+	}
+	return msgs, errors.Join(errs...)
+}
+
+func (c *codec) message(e *envelope) (jsonrpc.Message, error) {
+	if e.Version != "2.0" {
+		return nil, errors.New(`it has no "jsonrpc": "2.0"`)
+	}
+	id, err := parseID(e.ID)
+	if err != nil {
+		return nil, err
+	}
+	if e.Method != nil {
+		if *e.Method == toolsChanged {
+			c.tools.changed()
+		}
+		return &jsonrpc.Request{ID: id, Method: *e.Method, Params: e.Params}, nil
+	}
+	if !id.IsValid() {
+		return nil, errors.New("it has neither a method nor an id")
+	}
+	resp := &jsonrpc.Response{ID: id, Result: e.Result}
+	if e.Error != nil {
+		resp.Error = e.Error
+	}
+	if c.dropped != nil && c.dropped(id, e.Error == nil) {
+		return nil, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.carried[id] {
+		delete(c.carried, id)
+		if resp.Error == nil && !asksForInput(e.Result) {
+			resp.Error = &carriedResult{e.Result}
+			resp.Result = nil
+		}
+	}
+	return resp, nil
+}
+
+// parseID reads the id of a message. No id and null give the zero ID.
+func parseID(raw json.RawMessage) (jsonrpc.ID, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return jsonrpc.ID{}, nil
+	}
+	if raw[0] == '"' {
+		var s string
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return jsonrpc.ID{}, err
+		}
+		return jsonrpc.MakeID(s)
+	}
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		return jsonrpc.ID{}, fmt.Errorf("its id %.40s is neither a string nor an integer", raw)
+	}
+	return jsonrpc.MakeID(float64(n))
+}

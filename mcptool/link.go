@@ -1,0 +1,76 @@
+package mcptool
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// A Transport says how a remote server is spoken to.
+type Transport string
+
+// The transports of remote servers.
+const (
+	StreamableHTTP Transport = "http" // specification 2025-03-26 and later
+	SSE            Transport = "sse"  // HTTP with SSE, specification 2024-11-05
+)
+
+// A Need says what becomes of a run when a server cannot be had.
+type Need int
+
+// What becomes of a run when a server cannot be had.
+const (
+	Required Need = iota // it ends before the model is called
+	Optional             // it goes on without the server's tools, and an event says so
+	Lazy                 // as Optional; a server whose tools are known from before is started by the first call
+)
+
+// Auth gives requests to a remote server their credentials. Package mcpauth has
+// implementations. It must be safe for concurrent use.
+type Auth interface {
+	// Authorize sets the credentials on a request, if there are any yet. It is
+	// called for every request, also for one that is sent again.
+	Authorize(req *http.Request) error
+
+	// Refused is told that the server answered req with status 401 or 403. A
+	// nil error says that the request is to be sent again, once; another says
+	// why there is no sense in it. It leaves the body of resp alone. It may
+	// take as long as a person needs to log in.
+	//
+	// An error with a method NeedsLogin() bool that returns true says that a
+	// person has to log in first.
+	Refused(req *http.Request, resp *http.Response) error
+}
+
+// needsLogin reports whether err says that a person has to log in.
+func needsLogin(err error) bool {
+	var e interface{ NeedsLogin() bool }
+	return errors.As(err, &e) && e.NeedsLogin()
+}
+
+// A link is a connection to a server that we look after. The SDK reads and
+// writes it. What goes wrong with one request is the error of the response to
+// it, so that the session lives on; Read fails only when the link has ended.
+type link interface {
+	mcp.Transport
+	mcp.Connection
+
+	// ended returns why the link ended, or nil.
+	ended() error
+
+	// end notes why the link ends, unless that is known, and returns why.
+	end(cause error) error
+
+	// lastWords returns what the server said last, for the end of an error, or
+	// nothing.
+	lastWords() string
+
+	// list returns what is known of the server's tools on this link.
+	list() *toolList
+}
+
+// A dialer opens a link for one session. The link of a failed handshake is
+// closed by the caller.
+type dialer func(ctx context.Context) (link, error)
