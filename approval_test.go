@@ -164,3 +164,63 @@ func TestEndRunByPanicAndByManyErrors(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A tool can ask for a person's word by itself. Nobody is there at first; other
+// calls are made all the same.
+func TestConfirm(t *testing.T) {
+	a, client := newAPI(t, callsOf("free", "marked"), "["+message("Done.")+"]")
+	var asked []string
+	runner := &tramontane.Runner{Client: client, Model: "m", Tools: []tramontane.Tool{named{name: "free"}, confirmed{named{name: "marked"}}}}
+	result, err := runner.Run(t.Context(), tramontane.UserText("Go."), nil)
+	if !errors.Is(err, tramontane.ErrPending) || len(result.Pending) != 1 || result.Pending[0].Name != "marked" {
+		t.Fatalf("Run = %+v, %v, want the marked call pending", result, err)
+	}
+	if got := results(result); len(got) != 1 {
+		t.Errorf("results = %q, want that of the other call", got)
+	}
+	runner.ConfirmOnly = true
+	runner.Approve = func(_ context.Context, call *tramontane.Call, tool tramontane.Definition) (tramontane.Decision, error) {
+		if !tool.Confirm {
+			t.Errorf("asked about %s, which needs no word", call.Name)
+		}
+		asked = append(asked, call.Name)
+		return tramontane.Allow(), nil
+	}
+	if result, err = runner.Run(t.Context(), nil, &tramontane.RunOptions{Resume: result.State}); err != nil || result.Text != "Done." {
+		t.Fatalf("resumed Run = %+v, %v", result, err)
+	}
+	if len(asked) != 1 || len(a.got) != 2 {
+		t.Errorf("asked about %q in %d requests, want the marked call and two", asked, len(a.got))
+	}
+}
+
+func TestConfirmOnly(t *testing.T) {
+	for _, only := range []bool{false, true} {
+		_, client := newAPI(t, callsOf("free", "marked"), "["+message("Done.")+"]")
+		var asked []string
+		runner := &tramontane.Runner{
+			Client: client, Model: "m", ConfirmOnly: only,
+			Tools: []tramontane.Tool{named{name: "free"}, confirmed{named{name: "marked"}}},
+			Approve: func(_ context.Context, call *tramontane.Call, _ tramontane.Definition) (tramontane.Decision, error) {
+				asked = append(asked, call.Name)
+				return tramontane.Allow(), nil
+			},
+		}
+		if _, err := runner.Run(t.Context(), tramontane.UserText("Go."), nil); err != nil {
+			t.Fatal(err)
+		}
+		want := "free marked"
+		if only {
+			want = "marked"
+		}
+		if got := strings.Join(asked, " "); got != want {
+			t.Errorf("with ConfirmOnly %v asked about %q, want %q", only, got, want)
+		}
+	}
+}
+
+type confirmed struct{ named }
+
+func (c confirmed) Definition() tramontane.Definition {
+	return tramontane.Definition{Name: c.name, Confirm: true}
+}

@@ -45,7 +45,7 @@ func (d *driver) listTools() (event loop.Event, err error) {
 			return prepareFailed(fmt.Errorf("tool %s: %s and %s both have one; rename one", def.Name, origin(other.Definition()), origin(def)))
 		}
 		byName[def.Name] = tool
-		known = append(known, loop.Tool{Name: def.Name, Safe: def.Safe})
+		known = append(known, loop.Tool{Name: def.Name, Safe: def.Safe, Confirm: def.Confirm})
 		defined = append(defined, functionTool(def))
 	}
 	d.tools, d.defined = byName, defined

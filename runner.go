@@ -86,9 +86,16 @@ type Runner struct {
 	// Approve is asked before each call, one at a time in a run, while calls
 	// that it allowed before may be running. It is not asked after ctx has
 	// ended. An error counts as Later, and so does a panic; both are logged. If
-	// nil, every call is made, except those of the server that need a person's
-	// word: they stay pending.
+	// nil, every call is made, except those that need a person's word: calls of
+	// a tool with [Definition.Confirm], and those of the API's own tools for
+	// which it asks. They stay pending.
 	Approve func(ctx context.Context, call *Call, tool Definition) (Decision, error)
+
+	// ConfirmOnly has Approve asked about the calls that need a person's word,
+	// and no others: those are made at once, and wait for nobody's answer. If
+	// zero, Approve is asked about every call, and sees in the Definition which
+	// they are.
+	ConfirmOnly bool
 
 	// Logger receives what is worth knowing and no error: tools that panicked,
 	// questions to Approve that failed, requests that were lost. If nil, it is
@@ -206,7 +213,7 @@ func (r *Runner) newDriver(input []mistral.Entry, opts *RunOptions) (*driver, lo
 	if d.client == nil {
 		d.client = new(mistral.Client)
 	}
-	policy := loop.Policy{Approve: r.Approve != nil, EndOnToolFail: r.OnToolError == EndRun}
+	policy := loop.Policy{Approve: r.Approve != nil && !r.ConfirmOnly, EndOnToolFail: r.OnToolError == EndRun}
 	maxTurns := orDefault(r.MaxTurns, defaultMaxTurns)
 	if opts.Resume != nil {
 		if opts.ConversationID != "" {

@@ -92,7 +92,8 @@ type Definition struct {
 	Trusted bool
 
 	// Confirm says that a person must allow each call: without an Approve of the
-	// [Runner] the call stays pending. If zero, the Runner decides.
+	// [Runner] the call stays pending, whatever else is called. If zero, the
+	// Runner decides.
 	Confirm bool
 
 	// Safe says that a call may be sent twice without harm, because the program

@@ -44,7 +44,7 @@ func firstNeed(s *State, c *Call) Command {
 	if refused(s, c) {
 		return nil
 	}
-	if c.Remote || s.Policy.Approve {
+	if c.Remote || s.Policy.Approve || s.confirm(c.Name) {
 		c.Status = Asking
 		return &Ask{Call: *c}
 	}

@@ -14,7 +14,8 @@ import (
 // TestRandomRuns takes runs through every mishap there is, in any order, and
 // then home. The world checks what must hold in each of them: exactly one
 // result of every call, in one request that took effect, in the model's order;
-// no call of an unsafe tool twice; no two requests at once; exactly one Finish
+// no call of an unsafe tool twice; none without a person's word where the policy
+// or the tool asks for it; no two requests at once; exactly one Finish
 // and no command after it; everything said arrives once.
 func TestRandomRuns(t *testing.T) {
 	runs := 1000
@@ -234,7 +235,7 @@ func fuzzEvent(kind, seed byte, s loop.State) loop.Event {
 	case 2:
 		return &loop.Cancel{}
 	case 3:
-		return &loop.ToolsListed{Tools: []loop.Tool{{Name: "lookup", Safe: true}, {Name: "pay"}}[:rng.IntN(3)]}
+		return &loop.ToolsListed{Tools: []loop.Tool{{Name: "lookup", Safe: true}, {Name: "pay", Confirm: flag}}[:rng.IntN(3)]}
 	case 4:
 		return &loop.AgentPrepared{Agent: loop.Agent{ID: "ag"}}
 	case 5:

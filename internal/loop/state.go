@@ -116,7 +116,7 @@ type Agent struct {
 type Tool struct {
 	Name    string `json:"name"`
 	Safe    bool   `json:"safe,omitzero"`    // a call may be sent twice without harm
-	Confirm bool   `json:"confirm,omitzero"` // a call needs a person's word
+	Confirm bool   `json:"confirm,omitzero"` // a call needs a person's word, whatever the Policy says
 }
 
 // Usage sums the tokens of a run.

@@ -226,6 +226,10 @@ func (s State) safe(tool string) bool {
 	return slices.ContainsFunc(s.Tools, func(t Tool) bool { return t.Name == tool && t.Safe })
 }
 
+func (s State) confirm(tool string) bool {
+	return slices.ContainsFunc(s.Tools, func(t Tool) bool { return t.Name == tool && t.Confirm })
+}
+
 func stop(s State, reason Reason) (State, []Command) {
 	s.Phase, s.Reason, s.Error = Ended, reason, ""
 	s.AwaitAgent, s.AwaitTools = false, false

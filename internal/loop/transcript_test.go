@@ -152,8 +152,9 @@ func (p *parser) event(text string) (loop.Event, error) {
 	case "tools":
 		var tools []loop.Tool
 		for _, name := range words[1:] {
+			name, confirm := strings.CutSuffix(name, "?")
 			name, safe := strings.CutSuffix(name, "*")
-			tools = append(tools, loop.Tool{Name: name, Safe: safe})
+			tools = append(tools, loop.Tool{Name: name, Safe: safe, Confirm: confirm})
 		}
 		return &loop.ToolsListed{Tools: tools}, nil
 	case "agent":

@@ -46,7 +46,7 @@ func newWorld(tb testing.TB, rng *rand.Rand) *world {
 	return &world{
 		recorder: recorder{tb: tb},
 		rng:      rng,
-		tools:    []loop.Tool{{Name: "lookup", Safe: true}, {Name: "pay"}},
+		tools:    []loop.Tool{{Name: "lookup", Safe: true}, {Name: "pay"}, {Name: "wipe", Confirm: true}, {Name: "peek", Safe: true, Confirm: true}},
 		made:     map[string]int{},
 		allowed:  map[string]bool{},
 	}
@@ -142,7 +142,7 @@ func (w *world) allow(command loop.Command) {
 			w.fatalf("a call of a tool that is not ours")
 		case !w.tools[i].Safe && w.made[c.Call.Key] > 0:
 			w.fatalf("%s, which is not safe, is called twice", c.Call.Key)
-		case w.policy.Approve && w.made[c.Call.Key] == 0 && !w.allowed[c.Call.Key]:
+		case (w.policy.Approve || w.tools[i].Confirm) && w.made[c.Call.Key] == 0 && !w.allowed[c.Call.Key]:
 			w.fatalf("%s is called without a person's word", c.Call.Key)
 		}
 		w.made[c.Call.Key]++
@@ -374,7 +374,7 @@ func (w *world) outputs() mistral.Entries {
 				entries = append(entries, &mistral.FunctionCall{
 					ID:         id(),
 					ToolCallID: pick(w.rng, "a1", "a2", "a1#2"),
-					Name:       pick(w.rng, "lookup", "pay", "pay", "fly"),
+					Name:       pick(w.rng, "lookup", "pay", "pay", "wipe", "peek", "fly"),
 					Arguments:  mistral.Arguments{Text: pick(w.rng, "{}", `{"q":"x"}`, "", "[]")},
 				})
 			}
