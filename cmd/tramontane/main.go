@@ -25,6 +25,7 @@ const rootHelp = `Tramontane runs Mistral agents that use MCP tools.
 
   tramontane run     ask an agent, here and now, with the tools of MCP servers
   tramontane serve   serve Mistral's Agents and Conversations API yourself
+  tramontane mcp     list, test and call MCP servers
 
 MCP, the Model Context Protocol, is how programs offer tools to models; an MCP
 server is such a program. Everything can be tried without an account: where no
@@ -46,7 +47,7 @@ func newRootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageErrorf("%v; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newRunCommand(), newServeCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), newServeCommand(), newMCPCommand(), newVersionCommand())
 	return root
 }
 

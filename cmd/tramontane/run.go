@@ -46,8 +46,7 @@ const runExample = `  tramontane run --mcp-config mcp.json "What is on my calend
 
 // runFlags are the flags of run.
 type runFlags struct {
-	mcpConfigs   []string
-	mcp          []string
+	serverFlags
 	model        string
 	agent        string
 	instructions string
@@ -78,8 +77,7 @@ func newRunCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringArrayVar(&f.mcpConfigs, "mcp-config", nil, "JSON `FILE` with \"mcpServers\", as other MCP clients have it; relative paths start at the file (repeatable)")
-	flags.StringArrayVar(&f.mcp, "mcp", nil, "MCP server as `'NAME=COMMAND ARG...'` (repeatable)")
+	f.serverFlags.add(flags)
 	flags.StringVar(&f.model, "model", "", "`NAME` of the model (with Mistral: "+defaultModel+")")
 	flags.StringVar(&f.agent, "agent", "", "`ID` of an agent to run instead of a model")
 	flags.StringVar(&f.instructions, "instructions", "", "`TEXT` that tells the model how to behave")
@@ -140,7 +138,7 @@ func (f *runFlags) check(cmd *cobra.Command, args []string) (*job, error) {
 			return nil, err
 		}
 	}
-	if j.servers, err = loadServers(f.mcpConfigs, f.mcp, newLogger(cmd.ErrOrStderr())); err != nil {
+	if j.servers, err = f.load(newLogger(cmd.ErrOrStderr())); err != nil {
 		return nil, err
 	}
 	j.prompt, err = readPrompt(args, cmd.InOrStdin())

@@ -7,21 +7,35 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 
+	"github.com/spf13/pflag"
+
 	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mcptool"
 )
 
-// loadServers returns the servers of the config files and of the --mcp flags,
-// none of them started.
-func loadServers(configs, commands []string, logger *slog.Logger) (mcptool.Servers, error) {
+// serverFlags are the flags that name MCP servers.
+type serverFlags struct {
+	configs []string
+	mcp     []string
+}
+
+func (f *serverFlags) add(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.configs, "mcp-config", nil, "JSON `FILE` with \"mcpServers\", as other MCP clients have it; relative paths start at the file (repeatable)")
+	flags.StringArrayVar(&f.mcp, "mcp", nil, "MCP server as `'NAME=COMMAND ARG...'` or 'NAME=https://...' (repeatable)")
+}
+
+// load returns the servers of the config files and of the --mcp flags, none of
+// them started.
+func (f *serverFlags) load(logger *slog.Logger) (mcptool.Servers, error) {
 	var servers mcptool.Servers
-	for _, path := range configs {
+	for _, path := range f.configs {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return nil, usageErrorf("--mcp-config: %w", err)
@@ -35,7 +49,7 @@ func loadServers(configs, commands []string, logger *slog.Logger) (mcptool.Serve
 		}
 		servers = append(servers, loaded...)
 	}
-	for _, flag := range commands {
+	for _, flag := range f.mcp {
 		s, err := parseServerFlag(flag)
 		if err != nil {
 			return nil, err
@@ -53,13 +67,19 @@ func loadServers(configs, commands []string, logger *slog.Logger) (mcptool.Serve
 	return servers, nil
 }
 
-// parseServerFlag reads NAME=COMMAND ARG...
+// parseServerFlag reads NAME=COMMAND ARG... and NAME=https://...
 func parseServerFlag(flag string) (*mcptool.Server, error) {
 	name, line, ok := strings.Cut(flag, "=")
 	name = strings.TrimSpace(name)
 	if !ok || name == "" || strings.ContainsAny(name, " \t") {
 		// The flag itself may hold a secret.
-		return nil, usageErrorf("--mcp: want 'NAME=COMMAND ARG...', with a NAME without spaces, such as --mcp 'files=npx -y @modelcontextprotocol/server-filesystem .'")
+		return nil, usageErrorf("--mcp: want 'NAME=COMMAND ARG...' or 'NAME=https://...', with a NAME without spaces, such as --mcp 'files=npx -y @modelcontextprotocol/server-filesystem .'")
+	}
+	if u := strings.TrimSpace(line); strings.HasPrefix(u, "https://") || strings.HasPrefix(u, "http://") {
+		if err := checkURL("--mcp "+name+"=...", u, "https://example.com/mcp"); err != nil {
+			return nil, err
+		}
+		return &mcptool.Server{Name: name, URL: u}, nil
 	}
 	words, err := splitWords(line)
 	if err != nil {
@@ -125,6 +145,16 @@ func startError(s mcptool.Status, err error) error {
 	}
 	return fmt.Errorf("mcp server %s did not start: command %s ended with exit code %d, %s; run the command by itself to see more",
 		s.Name, s.Command, s.ExitCode, printed)
+}
+
+// publicURL is a URL without what may be secret.
+func publicURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
 }
 
 // found says whether a command that is a bare name is in PATH.

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+const mcpHelp = `Mcp looks at MCP servers and uses them without a model: what is configured, does
+it work, what tools are there, what does one of them answer. The servers are
+named as for tramontane run, by --mcp-config and --mcp.
+
+Exit codes:
+  0    done
+  1    a tool failed, or output could not be written
+  2    wrong flags, or a config that cannot be used; nothing was started
+  3    an MCP server cannot be had, or wants a login first
+  129, 130, 143  ended by SIGHUP, Ctrl-C, SIGTERM`
+
+func newMCPCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "mcp",
+		Short: "List, test and call MCP servers",
+		Long:  mcpHelp,
+		Args:  noArguments,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newMCPListCommand(), newMCPTestCommand(), newMCPToolsCommand(), newMCPCallCommand())
+	return cmd
+}
+
+// mcpFlags are the flags of all commands under mcp.
+type mcpFlags struct {
+	serverFlags
+	output  string
+	timeout time.Duration
+}
+
+func (f *mcpFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	f.serverFlags.add(flags)
+	flags.StringVar(&f.output, "output", outputText, "`FORMAT` of standard output: text or json")
+	flags.Var((*timeFlag)(&f.timeout), "timeout", "`TIME` that it may take, such as 90s or 5m (default: no limit)")
+}
+
+// A mcpJob is a command under mcp that is checked and ready to start.
+type mcpJob struct {
+	servers mcptool.Servers
+	json    bool
+	out     *printer
+	cancel  context.CancelFunc
+}
+
+// begin checks the flags and returns the servers, those named or all. The
+// caller calls end.
+func (f *mcpFlags) begin(cmd *cobra.Command, names []string) (context.Context, *mcpJob, error) {
+	if f.output != outputText && f.output != outputJSON {
+		return nil, nil, usageErrorf("--output %q: want %s or %s", f.output, outputText, outputJSON)
+	}
+	servers, err := f.load(newLogger(cmd.ErrOrStderr()))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(servers) == 0 {
+		return nil, nil, usageErrorf("no MCP server is named; give --mcp-config FILE or --mcp 'NAME=COMMAND ARG...'; see %s --help", cmd.CommandPath())
+	}
+	servers, err = choose(servers, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := cmd.Context(), context.CancelFunc(func() {})
+	if f.timeout > 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeout)
+	}
+	return ctx, &mcpJob{
+		servers: servers,
+		json:    f.output == outputJSON,
+		out:     &printer{out: cmd.OutOrStdout()},
+		cancel:  cancel,
+	}, nil
+}
+
+func (j *mcpJob) end() {
+	j.servers.Close()
+	j.cancel()
+}
+
+// choose returns the servers of these names, or all if there are none.
+func choose(servers mcptool.Servers, names []string) (mcptool.Servers, error) {
+	if len(names) == 0 {
+		return servers, nil
+	}
+	var chosen mcptool.Servers
+	for _, name := range names {
+		i := slices.IndexFunc(servers, func(s *mcptool.Server) bool { return s.Name == name })
+		if i < 0 {
+			return nil, usageErrorf("there is no MCP server %q; there are %s", name, serverNames(servers))
+		}
+		if !slices.Contains(chosen, servers[i]) {
+			chosen = append(chosen, servers[i])
+		}
+	}
+	return chosen, nil
+}
+
+func serverNames(servers mcptool.Servers) string {
+	names := make([]string, len(servers))
+	for i, s := range servers {
+		names[i] = s.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// A table is text in columns.
+type table struct {
+	rows [][]string
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// write writes the columns with two spaces between them.
+func (t *table) write(w io.Writer) error {
+	var widths []int
+	for _, row := range t.rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], len([]rune(cell)))
+		}
+	}
+	var b strings.Builder
+	for _, row := range t.rows {
+		var line strings.Builder
+		for i, cell := range row {
+			fmt.Fprintf(&line, "%-*s", widths[i]+2, cell)
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return outputError(err)
+}
+
+// printable makes text of a server fit for one line of a terminal: it may hold
+// line ends, and sequences that would change what is shown.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t', r == '\r':
+			return ' '
+		case r < ' ', r == 0x7f, 0x80 <= r && r < 0xa0, 0x202a <= r && r <= 0x202e, 0x2066 <= r && r <= 0x2069, r == 0x200e, r == 0x200f:
+			return '�'
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// shorten cuts s after n characters.
+func shorten(s string, n int) string {
+	if runes := []rune(s); len(runes) > n {
+		return string(runes[:n-1]) + "…"
+	}
+	return s
+}
+
+// toolsOf starts the servers and returns their tools.
+func (j *mcpJob) toolsOf(ctx context.Context) ([]tramontane.Tool, error) {
+	return startServers(ctx, j.servers)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+const mcpTestHelp = `Test starts each MCP server, or connects to it, shakes hands and lists its tools,
+all at once. It shows what came of it, with the real error where one failed, and
+ends with exit code 3 then. NAMEs choose servers; without any, all are tested.`
+
+func newMCPTestCommand() *cobra.Command {
+	f := new(mcpFlags)
+	cmd := &cobra.Command{
+		Use:     "test [flags] [NAME...]",
+		Short:   "Connect to MCP servers and say what works",
+		Long:    mcpTestHelp,
+		Example: "  tramontane mcp test --mcp-config mcp.json\n  tramontane mcp test --mcp 'docs=https://example.com/mcp'",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			ctx, j, err := f.begin(cmd, names)
+			if err != nil {
+				return err
+			}
+			defer j.end()
+			return j.test(ctx)
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+// A testedServer is what came of the test of a server.
+type testedServer struct {
+	Name            string        `json:"name"`
+	State           mcptool.State `json:"state"`
+	ProtocolVersion string        `json:"protocol_version,omitempty"`
+	Tools           int           `json:"tools"`
+	Milliseconds    int64         `json:"ms"`
+	Error           string        `json:"error,omitempty"`
+}
+
+func (j *mcpJob) test(ctx context.Context) error {
+	tested := make([]testedServer, len(j.servers))
+	var wg sync.WaitGroup
+	for i, s := range j.servers {
+		wg.Go(func() { tested[i] = testServer(ctx, s) })
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	failed := 0
+	t := new(table)
+	t.add("NAME", "STATE", "PROTOCOL", "TOOLS", "TIME")
+	for _, s := range tested {
+		if s.Error != "" {
+			failed++
+		}
+		t.add(printable(s.Name), string(s.State), s.ProtocolVersion, fmt.Sprint(s.Tools), fmt.Sprintf("%d ms", s.Milliseconds))
+	}
+	if err := j.writeTested(tested, t); err != nil {
+		return err
+	}
+	if failed == 0 {
+		return nil
+	}
+	var errs []error
+	for _, s := range tested {
+		if s.Error != "" {
+			errs = append(errs, errors.New(printable(s.Error)))
+		}
+	}
+	return &exitError{exitServer, errors.Join(errs...)}
+}
+
+func (j *mcpJob) writeTested(tested []testedServer, t *table) error {
+	if j.json {
+		return j.out.line(map[string]any{"servers": tested})
+	}
+	return t.write(j.out.out)
+}
+
+// testServer does what the first run would do. A server that a run could do
+// without is needed here.
+func testServer(ctx context.Context, s *mcptool.Server) testedServer {
+	s.Need = mcptool.Required
+	begin := time.Now()
+	_, err := s.Tools(ctx)
+	st := s.Status()
+	r := testedServer{
+		Name: s.Name, State: st.State, ProtocolVersion: st.ProtocolVersion, Tools: st.Tools,
+		Milliseconds: time.Since(begin).Milliseconds(),
+	}
+	if err != nil {
+		r.Error = startError(st, err).Error()
+	}
+	return r
+}

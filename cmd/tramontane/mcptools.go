@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tramontane-dev/tramontane"
+)
+
+const mcpToolsHelp = `Tools lists the tools of the MCP servers under the names that the model gets to
+see. The marks say what a server claims of its tool: "reads" that it changes
+nothing. A server can claim anything. NAMEs choose servers.
+
+--output json has the whole of each tool, with the schemas of its arguments and
+of its result.`
+
+func newMCPToolsCommand() *cobra.Command {
+	f := new(mcpFlags)
+	cmd := &cobra.Command{
+		Use:     "tools [flags] [NAME...]",
+		Short:   "List the tools of MCP servers",
+		Long:    mcpToolsHelp,
+		Example: "  tramontane mcp tools --mcp 'files=npx -y @modelcontextprotocol/server-filesystem .'",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			ctx, j, err := f.begin(cmd, names)
+			if err != nil {
+				return err
+			}
+			defer j.end()
+			return j.listTools(ctx)
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+// A describedTool is a tool with all that its server says of it.
+type describedTool struct {
+	toolReport
+	Title      string          `json:"title,omitempty"`
+	Idempotent bool            `json:"idempotent"`
+	Additive   bool            `json:"additive"`
+	Closed     bool            `json:"closed"`
+	Trusted    bool            `json:"trusted"`
+	Confirm    bool            `json:"confirm"`
+	Parameters json.RawMessage `json:"parameters,omitempty"`
+	Output     json.RawMessage `json:"output,omitempty"`
+}
+
+func (j *mcpJob) listTools(ctx context.Context) error {
+	tools, err := j.toolsOf(ctx)
+	if err != nil {
+		return err
+	}
+	if j.json {
+		all := []describedTool{}
+		for i, r := range newToolReports(tools) {
+			all = append(all, describeTool(r, tools[i].Definition()))
+		}
+		return j.out.line(map[string]any{"tools": all})
+	}
+	t := new(table)
+	t.add("TOOL", "MARKS", "WHAT IT DOES")
+	for _, tool := range tools {
+		def := tool.Definition()
+		t.add(def.Name, marks(def), shorten(printable(def.Description), 100))
+	}
+	return t.write(j.out.out)
+}
+
+func describeTool(r toolReport, def tramontane.Definition) describedTool {
+	return describedTool{
+		toolReport: r, Title: def.Title,
+		Idempotent: def.Idempotent, Additive: def.Additive, Closed: def.Closed,
+		Trusted: def.Trusted, Confirm: def.Confirm,
+		Parameters: def.Parameters, Output: def.Output,
+	}
+}
+
+func marks(def tramontane.Definition) string {
+	switch {
+	case def.Confirm:
+		return "asks first"
+	case def.ReadOnly:
+		return "reads"
+	}
+	return "-"
+}
