@@ -110,10 +110,7 @@ func (c *codec) message(e *envelope) (jsonrpc.Message, error) {
 		return nil, err
 	}
 	if e.Method != nil {
-		if *e.Method == toolsChanged {
-			c.tools.changed()
-		}
-		return &jsonrpc.Request{ID: id, Method: *e.Method, Params: e.Params}, nil
+		return c.take(&jsonrpc.Request{ID: id, Method: *e.Method, Params: e.Params}), nil
 	}
 	if !id.IsValid() {
 		return nil, errors.New("it has neither a method nor an id")
@@ -122,19 +119,31 @@ func (c *codec) message(e *envelope) (jsonrpc.Message, error) {
 	if e.Error != nil {
 		resp.Error = e.Error
 	}
-	if c.dropped != nil && c.dropped(id, e.Error == nil) {
-		return nil, nil
+	return c.take(resp), nil
+}
+
+// take returns what the SDK is to get in the place of a message from the
+// server, or nil.
+func (c *codec) take(msg jsonrpc.Message) jsonrpc.Message {
+	resp, ok := msg.(*jsonrpc.Response)
+	if !ok {
+		if req, ok := msg.(*jsonrpc.Request); ok && req.Method == toolsChanged {
+			c.tools.changed()
+		}
+		return msg
+	}
+	if c.dropped != nil && c.dropped(resp.ID, resp.Error == nil) {
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.carried[id] {
-		delete(c.carried, id)
-		if resp.Error == nil && !asksForInput(e.Result) {
-			resp.Error = &carriedResult{e.Result}
-			resp.Result = nil
+	if c.carried[resp.ID] {
+		delete(c.carried, resp.ID)
+		if resp.Error == nil && !asksForInput(resp.Result) {
+			return &jsonrpc.Response{ID: resp.ID, Error: &carriedResult{resp.Result}}
 		}
 	}
-	return resp, nil
+	return resp
 }
 
 // parseID reads the id of a message. No id and null give the zero ID.
