@@ -20,6 +20,13 @@ type ConfigOptions struct {
 	Logger *slog.Logger
 }
 
+// A Config is what a config file says.
+type Config struct {
+	// Servers are those of the file, in its order, none of them started. The
+	// caller closes them.
+	Servers Servers
+}
+
 // LoadConfig reads MCP servers from a JSON file as Claude, Cursor and others
 // write it, with the servers under "mcpServers", or as VS Code does, under
 // "servers". The servers come in the order of the file; those that are
@@ -32,7 +39,7 @@ type ConfigOptions struct {
 //
 // An error names the file, the server and the key. Servers that are reached by
 // a URL are an error: only local processes can be run so far.
-func LoadConfig(path string, opts *ConfigOptions) (Servers, error) {
+func LoadConfig(path string, opts *ConfigOptions) (*Config, error) {
 	logger := slog.New(slog.DiscardHandler)
 	if opts != nil && opts.Logger != nil {
 		logger = opts.Logger
@@ -52,7 +59,7 @@ func LoadConfig(path string, opts *ConfigOptions) (Servers, error) {
 	for _, s := range servers {
 		s.Logger = logger
 	}
-	return servers, nil
+	return &Config{Servers: servers}, nil
 }
 
 func parseConfig(data []byte, dir string, logger *slog.Logger) (Servers, error) {

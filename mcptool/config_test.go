@@ -51,7 +51,7 @@ func TestLoadConfig(t *testing.T) {
 		{Name: "away", Command: "x", Dir: "/abs"},
 	}
 	ignore := cmp.Options{cmpopts.IgnoreUnexported(mcptool.Server{}), cmpopts.IgnoreFields(mcptool.Server{}, "Logger")}
-	if diff := cmp.Diff(want, got, ignore); diff != "" {
+	if diff := cmp.Diff(want, got.Servers, ignore); diff != "" {
 		t.Errorf("servers (-want +got):\n%s", diff)
 	}
 	if !strings.Contains(log.String(), "server=all key=alwaysAllow") {
@@ -102,10 +102,11 @@ func TestLoadConfigErrors(t *testing.T) {
 
 // The weather example runs by its own config, with "go run" as a wrapper.
 func TestWeatherExample(t *testing.T) {
-	servers, err := mcptool.LoadConfig("../examples/weather/mcp.json", nil)
+	config, err := mcptool.LoadConfig("../examples/weather/mcp.json", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	servers := config.Servers
 	defer func() {
 		if err := servers.Close(); err != nil {
 			t.Error(err)

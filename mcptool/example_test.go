@@ -40,10 +40,11 @@ func ExampleServer() {
 }
 
 func ExampleLoadConfig() {
-	servers, err := mcptool.LoadConfig("../examples/weather/mcp.json", nil)
+	config, err := mcptool.LoadConfig("../examples/weather/mcp.json", nil)
 	if err != nil {
 		log.Fatal(err)
 	}
+	servers := config.Servers
 	defer servers.Close()
 	if _, err := servers.Tools(context.Background()); err != nil {
 		log.Fatal(err)

@@ -47,7 +47,7 @@ func (f *serverFlags) load(logger *slog.Logger) (mcptool.Servers, error) {
 		if err != nil {
 			return nil, usageErrorf("%w", err)
 		}
-		servers = append(servers, loaded...)
+		servers = append(servers, loaded.Servers...)
 	}
 	for _, flag := range f.mcp {
 		s, err := parseServerFlag(flag)
