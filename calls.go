@@ -157,7 +157,11 @@ func (d *driver) callSafely(tool Tool, call *Call) (result *ToolResult, text str
 			err = fmt.Errorf("tool %s panicked: %v", call.Name, p)
 		}
 	}()
-	result, err = tool.Call(d.ctx, call)
+	ctx := d.ctx
+	if d.reports != nil {
+		ctx = emits(ctx, d.reports, call)
+	}
+	result, err = tool.Call(ctx, call)
 	if err != nil {
 		return nil, "", err
 	}

@@ -22,8 +22,8 @@ type driver struct {
 	ctx       context.Context // of the run; a driver lives no longer
 	cancel    context.CancelFunc
 	decisions map[string]Decision
-	streaming bool
-	emit      func(Event)
+	yield     func(Event)
+	reports   *reports // nil if the run has no stream
 
 	state    loop.State
 	inline   []loop.Event  // what came back without a goroutine
@@ -60,7 +60,7 @@ type arrival struct {
 // run takes the run from its first event to its end, and returns when every
 // goroutine has ended.
 func (d *driver) run(ctx context.Context, first loop.Event) (*Result, error) {
-	d.ctx, d.cancel = context.WithCancel(ctx)
+	d.ctx, d.cancel = context.WithCancel(emits(ctx, d.reports, nil))
 	defer d.stop()
 	d.inline = []loop.Event{first}
 	cancelled := false
@@ -70,11 +70,13 @@ func (d *driver) run(ctx context.Context, first loop.Event) (*Result, error) {
 			d.inline = slices.Insert(d.inline, 0, loop.Event(&loop.Cancel{}))
 		}
 		event, ok := d.next(cancelled)
+		d.flush() // what a tool reported stands before its result
 		if !ok {
+			d.closeReports()
 			return d.finish()
 		}
 		if event == nil {
-			continue // the context ended
+			continue // the context ended, or something was reported
 		}
 		d.step(event)
 	}
@@ -90,8 +92,8 @@ func (d *driver) stop() {
 	}
 }
 
-// next returns what came back next; nothing, if the context ended meanwhile;
-// and false, if nothing is left to come.
+// next returns what came back next; nothing, if the context ended or something
+// was reported meanwhile; and false, if nothing is left to come.
 func (d *driver) next(cancelled bool) (loop.Event, bool) {
 	if len(d.inline) > 0 {
 		event := d.inline[0]
@@ -105,13 +107,57 @@ func (d *driver) next(cancelled bool) (loop.Event, bool) {
 	if cancelled {
 		done = nil
 	}
+	var ready chan struct{}
+	if d.reports != nil {
+		ready = d.reports.ready
+	}
 	select {
 	case a := <-d.arrivals:
 		d.flying--
 		d.keepError(a)
 		return a.event, true
+	case <-ready:
+		d.takeReports()
+		return nil, true
 	case <-done:
 		return nil, true
+	}
+}
+
+// emit yields what was reported before, and the event.
+func (d *driver) emit(e Event) {
+	d.flush()
+	d.yield(e)
+}
+
+// flush yields what was reported, if there is anything. It is called for each
+// event of a reply, and costs no lock when there is not.
+func (d *driver) flush() {
+	if d.reports == nil {
+		return
+	}
+	select {
+	case <-d.reports.ready:
+		d.takeReports()
+	default:
+	}
+}
+
+func (d *driver) takeReports() {
+	for _, e := range d.reports.take() {
+		d.yield(e)
+	}
+}
+
+// closeReports yields what was reported last. What comes later is lost.
+func (d *driver) closeReports() {
+	if d.reports == nil {
+		return
+	}
+	missed := d.reports.close()
+	d.takeReports()
+	if missed > 0 {
+		d.runner.logger().Warn("log events were dropped: the reader of the stream was too far behind", "events", missed)
 	}
 }
 

@@ -1,9 +1,16 @@
 package tramontane
 
-import "github.com/tramontane-dev/tramontane/mistral"
+import (
+	"encoding/json"
+
+	"github.com/tramontane-dev/tramontane/mistral"
+)
 
 // An Event is something that happens in a streamed run: a *[ReplyEvent],
-// *[FoundEvent], *[ResultEvent] or *[DoneEvent].
+// *[FoundEvent], *[ResultEvent] or *[DoneEvent], or what tools and servers
+// report meanwhile: a *[ProgressEvent], *[LogEvent], *[ServerEvent] or
+// *[ToolsChangedEvent]. More kinds may come: pass over those that you do not
+// know.
 type Event interface{ isEvent() }
 
 // ReplyEvent is an event of the API, as it came.
@@ -37,12 +44,73 @@ type ResultEvent struct {
 	IsError bool
 }
 
+// ProgressEvent says how far a call has come that is not over.
+type ProgressEvent struct {
+	// Call is the call. A tool that emits the event may leave it zero.
+	Call Call
+
+	// Progress grows with each event of a call, in the tool's own measure.
+	Progress float64
+
+	// Total is what Progress will be in the end. If zero, it is not known.
+	Total float64
+
+	// Message says what is being done. It may be empty.
+	Message string
+}
+
+// LogEvent is a line of an MCP server's log. That it came in a run does not
+// mean that the run caused it: a server may serve several.
+type LogEvent struct {
+	// Server is the name of the server.
+	Server string
+
+	// Level is one of those of syslog: debug, info, notice, warning, error,
+	// critical, alert or emergency.
+	Level string
+
+	// Logger is the part of the server that speaks. It may be empty.
+	Logger string
+
+	// Data is what it says, any JSON value.
+	Data json.RawMessage
+
+	// Missed is how many log events before this one were dropped because the
+	// reader of the stream was too far behind.
+	Missed int
+}
+
+// ServerEvent says that an MCP server's state has changed.
+type ServerEvent struct {
+	// Server is the name of the server.
+	Server string
+
+	// State is its new state, as package mcptool names them: ready, failed,
+	// needs_login and so on.
+	State string
+
+	// Err says what went wrong. If nil, nothing did.
+	Err error
+}
+
+// ToolsChangedEvent says that an MCP server offers other tools than before. The
+// tools of a conversation were fixed when it began, so the new ones are for the
+// next.
+type ToolsChangedEvent struct {
+	// Server is the name of the server.
+	Server string
+}
+
 // DoneEvent is the last event of a run.
 type DoneEvent struct {
 	Result *Result
 }
 
-func (*ReplyEvent) isEvent()  {}
-func (*FoundEvent) isEvent()  {}
-func (*ResultEvent) isEvent() {}
-func (*DoneEvent) isEvent()   {}
+func (*ReplyEvent) isEvent()        {}
+func (*FoundEvent) isEvent()        {}
+func (*ResultEvent) isEvent()       {}
+func (*ProgressEvent) isEvent()     {}
+func (*LogEvent) isEvent()          {}
+func (*ServerEvent) isEvent()       {}
+func (*ToolsChangedEvent) isEvent() {}
+func (*DoneEvent) isEvent()         {}

@@ -20,13 +20,13 @@ func (d *driver) callModel(c *loop.CallModel) loop.Event {
 			Inputs:            mistral.Inputs{Entries: inputs(c.Inputs)},
 			ToolConfirmations: c.Confirmations,
 		}
-		if d.streaming {
+		if d.reports != nil {
 			return d.follow(d.client.StreamAppend(d.ctx, c.ConversationID, req), c.ConversationID)
 		}
 		return d.reply(d.client.Append(d.ctx, c.ConversationID, req))
 	}
 	req := d.startRequest(c)
-	if d.streaming {
+	if d.reports != nil {
 		return d.follow(d.client.StreamStart(d.ctx, req), "")
 	}
 	return d.reply(d.client.Start(d.ctx, req))

@@ -166,7 +166,8 @@ func (r *Runner) Run(ctx context.Context, input []mistral.Entry, opts *RunOption
 
 // Stream runs the agent as Run does and yields what happens meanwhile. The last
 // pair is a *[DoneEvent] with the Result, and the error that Run would return.
-// Events of the API and of the program's own tools stand in one order.
+// Events of the API and of the program's own tools stand in one order, and
+// what tools and servers report meanwhile (see [Emit]) stands among them.
 //
 // To break off the sequence cancels the run and waits for its tools; a run that
 // may be resumed is therefore cancelled by its ctx, for its DoneEvent to come.
@@ -179,8 +180,8 @@ func (r *Runner) Stream(ctx context.Context, input []mistral.Entry, opts *RunOpt
 			return
 		}
 		broken := false
-		d.streaming = true
-		d.emit = func(e Event) {
+		d.reports = newReports()
+		d.yield = func(e Event) {
 			if !broken && !yield(e, nil) {
 				broken = true
 				d.cancel()
@@ -203,7 +204,7 @@ func (r *Runner) newDriver(input []mistral.Entry, opts *RunOptions) (*driver, lo
 		runner:    r,
 		client:    r.Client,
 		decisions: maps.Clone(opts.Decisions),
-		emit:      func(Event) {},
+		yield:     func(Event) {},
 		arrivals:  make(chan arrival),
 		slots:     make(chan struct{}, orDefault(r.MaxParallel, defaultMaxParallel)),
 		listed:    make(chan struct{}),

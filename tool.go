@@ -15,7 +15,8 @@ type Tool interface {
 	// same answer for the whole of a run.
 	Definition() Definition
 
-	// Call runs the tool and returns what it has to say.
+	// Call runs the tool and returns what it has to say. What it has to say
+	// before that goes to [Emit].
 	//
 	// A failure that the model should see and can react to is a ToolResult with
 	// IsError set, or an error: a run treats both alike, as its

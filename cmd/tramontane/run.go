@@ -34,8 +34,10 @@ Standard output holds the answer and nothing else. With --output stream-json it
 is one JSON object a line, each with "v" (1), "seq" (from 0) and "type": first
 "start" with every MCP server, its state and the tools; then "api" with an event
 of the API as it came, "tool_result" for each call of a tool, and "found" with a
-reply that was lost on its way and read from the conversation instead; last "end"
-with "reason", "exit_code" and the "result", which is what --output json prints.
+reply that was lost on its way and read from the conversation instead; among them
+"progress" of a call, "server_log" with a line of a server's log, "server" with a
+server's new state, and "tools_changed" of a server; last "end" with "reason",
+"exit_code" and the "result", which is what --output json prints.
 
 `
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mistral"
@@ -37,6 +38,35 @@ type resultLine struct {
 	Call    callReport              `json:"call"`
 	Entry   *mistral.FunctionResult `json:"entry"` // what the model is told
 	IsError bool                    `json:"is_error"`
+}
+
+type progressLine struct {
+	head
+	Call     callReport `json:"call"`
+	Progress float64    `json:"progress"`
+	Total    float64    `json:"total,omitempty"`
+	Message  string     `json:"message,omitempty"`
+}
+
+type logLine struct {
+	head
+	Server string          `json:"server"`
+	Level  string          `json:"level"`
+	Logger string          `json:"logger,omitempty"`
+	Data   json.RawMessage `json:"data"`
+	Missed int             `json:"missed,omitempty"` // log lines before this one that are not here
+}
+
+type serverLine struct {
+	head
+	Server string `json:"server"`
+	State  string `json:"state"`
+	Error  string `json:"error,omitempty"`
+}
+
+type toolsChangedLine struct {
+	head
+	Server string `json:"server"`
 }
 
 type foundLine struct {
@@ -94,6 +124,18 @@ func (p *printer) happened(event tramontane.Event) error {
 		return p.line(&foundLine{head: p.head("found"), Entries: e.Entries})
 	case *tramontane.ResultEvent:
 		return p.line(&resultLine{head: p.head("tool_result"), Call: newCallReport(e.Call), Entry: e.Entry, IsError: e.IsError})
+	case *tramontane.ProgressEvent:
+		return p.line(&progressLine{head: p.head("progress"), Call: newCallReport(e.Call), Progress: e.Progress, Total: e.Total, Message: e.Message})
+	case *tramontane.LogEvent:
+		return p.line(&logLine{head: p.head("server_log"), Server: e.Server, Level: e.Level, Logger: e.Logger, Data: e.Data, Missed: e.Missed})
+	case *tramontane.ServerEvent:
+		line := &serverLine{head: p.head("server"), Server: e.Server, State: e.State}
+		if e.Err != nil {
+			line.Error = e.Err.Error()
+		}
+		return p.line(line)
+	case *tramontane.ToolsChangedEvent:
+		return p.line(&toolsChangedLine{head: p.head("tools_changed"), Server: e.Server})
 	}
 	return nil
 }
