@@ -1,0 +1,423 @@
+package mcptool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+const (
+	defaultReadTimeout = 5 * time.Minute
+
+	// maxMessage is the largest message that a remote server may send: what
+	// go-sdk allows.
+	maxMessage = mcp.DefaultMaxLineLength
+
+	// maxErrorBody bounds what is read of an answer that is no message, and
+	// maxErrorText what is kept of it.
+	maxErrorBody = 64 << 10
+	maxErrorText = 300
+
+	maxRedirects = 5
+
+	// maxIdle is how many connections are kept for reuse. With the default of
+	// two, 64 calls at once take twice the time.
+	maxIdle = 64
+)
+
+// A remote sends requests to one server. They carry the headers and the
+// credentials of the server and go to its origin only. It is safe for
+// concurrent use.
+type remote struct {
+	endpoint   *url.URL
+	client     *http.Client
+	own        bool // the client is ours
+	header     http.Header
+	headerFunc func(context.Context, http.Header) error
+	auth       Auth
+	silence    time.Duration // after which a response counts as lost
+}
+
+// newRemote returns a remote for the server at s.URL. The caller closes it.
+func newRemote(s *Server) (*remote, error) {
+	endpoint, err := url.Parse(s.URL)
+	if err != nil {
+		return nil, errors.New("its URL is malformed") // the error would show its secrets
+	}
+	if endpoint.Scheme != "http" && endpoint.Scheme != "https" || endpoint.Host == "" {
+		return nil, fmt.Errorf("its URL %s is neither an https nor an http one", publicURL(endpoint))
+	}
+	r := &remote{endpoint: endpoint, header: s.Header, headerFunc: s.HeaderFunc, auth: s.Auth, silence: s.ReadTimeout}
+	if r.silence <= 0 {
+		r.silence = defaultReadTimeout
+	}
+	r.client = &http.Client{}
+	if s.HTTPClient != nil {
+		*r.client = *s.HTTPClient
+	} else {
+		r.own = true
+		r.client.Transport = newHTTPTransport()
+	}
+	r.client.CheckRedirect = r.checkRedirect
+	return r, nil
+}
+
+func newHTTPTransport() *http.Transport {
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
+	if std, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = std.Clone()
+	}
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = maxIdle, maxIdle
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
+	return t
+}
+
+// close lets go of idle connections.
+func (r *remote) close() {
+	if r.own {
+		r.client.CloseIdleConnections()
+	}
+}
+
+// do sends a request and returns the response to it, whatever its status, save
+// those that ask for credentials: these are an error when Auth could not help.
+// The caller closes the body. Its reads fail when the server was silent for
+// too long, and when ctx ends.
+//
+// Nothing is sent to another origin than that of the server's URL. An error
+// that wraps errNotSent says that the server has not worked on the request.
+func (r *remote) do(ctx context.Context, method, target string, body []byte, header http.Header) (*http.Response, error) {
+	to, err := url.Parse(target)
+	if err != nil {
+		return nil, fmt.Errorf("%w: its address is malformed", errNotSent)
+	}
+	if !sameOrigin(to, r.endpoint) {
+		return nil, fmt.Errorf("%w: %s is not on the server's origin %s", errNotSent, publicURL(to), origin(r.endpoint))
+	}
+	asked := make(map[int]bool) // statuses that Auth was told of
+	for {
+		req, err := r.request(ctx, method, to, body, header)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errNotSent, err)
+		}
+		resp, err := r.send(req)
+		if err != nil {
+			return nil, err
+		}
+		status := resp.StatusCode
+		if status != http.StatusUnauthorized && status != http.StatusForbidden {
+			return resp, nil
+		}
+		// A session that ends is not worth a login.
+		if method == http.MethodDelete {
+			return resp, nil
+		}
+		if r.auth == nil || asked[status] {
+			refused := httpError(resp)
+			if r.auth == nil && (status == http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") != "") {
+				return nil, &loginError{refused}
+			}
+			return nil, refused
+		}
+		asked[status] = true
+		refused := httpErrorOpen(resp)
+		resume := pauseClock(ctx)
+		err = r.auth.Refused(resp.Request, resp)
+		resume()
+		resp.Body.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", refused, err)
+		}
+	}
+}
+
+// request makes one request. What the protocol needs overrides what the person
+// has set; credentials come last.
+func (r *remote) request(ctx context.Context, method string, to *url.URL, body []byte, header http.Header) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("its address is malformed")
+	}
+	for key, values := range r.header {
+		req.Header[http.CanonicalHeaderKey(key)] = slices.Clone(values)
+	}
+	if r.headerFunc != nil {
+		if err := r.headerFunc(ctx, req.Header); err != nil {
+			return nil, fmt.Errorf("HeaderFunc: %w", err)
+		}
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host // where net/http looks for it
+	}
+	maps.Copy(req.Header, header)
+	if r.auth != nil {
+		resume := pauseClock(ctx)
+		err := r.auth.Authorize(req)
+		resume()
+		if err != nil {
+			return nil, fmt.Errorf("authorize: %w", err)
+		}
+	}
+	return req, nil
+}
+
+// send sends req once, within its origin.
+func (r *remote) send(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	var dialed, wrote atomic.Bool
+	silent := time.AfterFunc(r.silence, func() { cancel(r.errSilent()) })
+	resp, err := r.client.Do(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn:      func(string) { dialed.Store(true) },
+		WroteHeaders: func() { wrote.Store(true) },
+	})))
+	stopped := silent.Stop()
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		cancel(nil)
+		// The text of a url.Error has the query, which may have secrets.
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err
+		}
+		err = fmt.Errorf("%s %s: %w", req.Method, publicURL(req.URL), err)
+		// A RoundTripper that does not know of tracing says nothing.
+		if dialed.Load() && !wrote.Load() {
+			err = fmt.Errorf("%w: %w", errNotSent, err)
+		}
+		return nil, err
+	}
+	resp.Body = &watchedBody{body: resp.Body, ctx: ctx, cancel: cancel, timer: silent, timeout: r.silence}
+	if !stopped {
+		resp.Body.Close()
+		return nil, fmt.Errorf("%s %s: %w", req.Method, publicURL(req.URL), r.errSilent())
+	}
+	return resp, nil
+}
+
+func (r *remote) errSilent() error {
+	return fmt.Errorf("the server was silent for %v", r.silence)
+}
+
+// checkRedirect allows redirects that keep method, body and origin.
+func (r *remote) checkRedirect(req *http.Request, via []*http.Request) error {
+	switch {
+	case !sameOrigin(req.URL, r.endpoint):
+		return fmt.Errorf("it redirects to %s, which is another origin: if that is right, set it as the URL", publicURL(req.URL))
+	case req.Method != via[0].Method:
+		return fmt.Errorf("it redirects to %s in a way that loses the request: set that as the URL", publicURL(req.URL))
+	case len(via) > maxRedirects:
+		return fmt.Errorf("it redirects more than %d times, last to %s", maxRedirects, publicURL(req.URL))
+	}
+	return nil
+}
+
+// A watchedBody is the body of a response that may not be silent for long.
+type watchedBody struct {
+	body    io.ReadCloser
+	ctx     context.Context // of the request: ended by cancel
+	cancel  context.CancelCauseFunc
+	timer   *time.Timer
+	timeout time.Duration
+}
+
+// Read implements io.Reader.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.timer.Reset(b.timeout)
+	n, err := b.body.Read(p)
+	b.timer.Stop()
+	if err != nil && err != io.EOF {
+		if cause := context.Cause(b.ctx); cause != nil {
+			err = cause
+		}
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b *watchedBody) Close() error {
+	b.timer.Stop()
+	b.cancel(nil)
+	return b.body.Close()
+}
+
+// sameOrigin reports whether a and b have the same scheme, host and port.
+func sameOrigin(a, b *url.URL) bool { return origin(a) == origin(b) }
+
+func origin(u *url.URL) string {
+	scheme, port := strings.ToLower(u.Scheme), u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[scheme]
+	}
+	return scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// publicURL returns u without what may be secret in it.
+func publicURL(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// A clock bounds a call. It stands still while a person is waited for. Both
+// methods must be safe for concurrent use; each pause has its resume.
+type clock interface {
+	pause()
+	resume()
+}
+
+type clockKey struct{}
+
+// withClock returns a context for requests whose time is measured by c, and by
+// the clock of ctx if it has one.
+func withClock(ctx context.Context, c clock) context.Context {
+	if outer, ok := ctx.Value(clockKey{}).(clock); ok {
+		c = clocks{outer, c}
+	}
+	return context.WithValue(ctx, clockKey{}, c)
+}
+
+// pauseClock stops the clock of ctx, if it has one, until resume is called.
+func pauseClock(ctx context.Context) (resume func()) {
+	c, ok := ctx.Value(clockKey{}).(clock)
+	if !ok {
+		return func() {}
+	}
+	c.pause()
+	return c.resume
+}
+
+type clocks [2]clock
+
+func (c clocks) pause()  { c[0].pause(); c[1].pause() }
+func (c clocks) resume() { c[0].resume(); c[1].resume() }
+
+// An HTTPError is an answer of a remote server that is no message of MCP: the
+// server refused the request, or something between it and us did.
+type HTTPError struct {
+	Method     string // of the request
+	URL        string // of the request, without its query
+	StatusCode int
+
+	// ContentType is the media type of the answer, without parameters. If
+	// empty, it had none.
+	ContentType string
+
+	// Text is the beginning of the answer if that is text, the title of the
+	// page if it is HTML. Credentials that the request had are taken out.
+	Text string
+}
+
+// Error implements error.
+func (e *HTTPError) Error() string {
+	s := fmt.Sprintf("%s %s: status %d", e.Method, e.URL, e.StatusCode)
+	if name := http.StatusText(e.StatusCode); name != "" {
+		s += " " + name
+	}
+	switch {
+	case e.ContentType == "text/html" && e.Text == "":
+		s += " with an HTML page"
+	case e.ContentType == "text/html":
+		s += fmt.Sprintf(" with an HTML page titled %q", e.Text)
+	case e.StatusCode < 300 && e.ContentType == "":
+		s += " without an answer"
+	case e.StatusCode < 300:
+		s += " with an answer of type " + e.ContentType
+	}
+	if e.ContentType != "text/html" && e.Text != "" {
+		s += ": " + e.Text
+	}
+	return s
+}
+
+// Is reports whether target says that the request did nothing: a server that
+// answers with one of these has refused it.
+func (e *HTTPError) Is(target error) bool {
+	return target == errNotSent && e.StatusCode >= 400 && e.StatusCode < 500 && e.StatusCode != http.StatusRequestTimeout
+}
+
+// httpError makes an error of a response and closes it.
+func httpError(resp *http.Response) *HTTPError {
+	defer resp.Body.Close()
+	e := httpErrorOpen(resp)
+	data, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what came of it is good enough
+	e.setText(data, resp.Request)
+	return e
+}
+
+// httpErrorOpen makes an error of a response whose body is left alone.
+func httpErrorOpen(resp *http.Response) *HTTPError {
+	return &HTTPError{
+		Method:      resp.Request.Method,
+		URL:         publicURL(resp.Request.URL),
+		StatusCode:  resp.StatusCode,
+		ContentType: mediaType(resp.Header),
+	}
+}
+
+// setText sets what can be shown of data, the answer to req.
+func (e *HTTPError) setText(data []byte, req *http.Request) {
+	text := string(data)
+	switch {
+	case e.ContentType == "text/html":
+		text = htmlTitle(text)
+	case strings.HasPrefix(e.ContentType, "text/"), strings.HasSuffix(e.ContentType, "json"), strings.HasSuffix(e.ContentType, "xml"):
+	default:
+		return
+	}
+	for _, values := range req.Header {
+		for _, value := range values {
+			for _, part := range append(strings.Fields(value), value) {
+				if len(part) >= 8 { // shorter ones are words
+					text = strings.ReplaceAll(text, part, "[removed]")
+				}
+			}
+		}
+	}
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	if len(text) > maxErrorText {
+		text = strings.ToValidUTF8(text[:maxErrorText], "") + "..."
+	}
+	e.Text = text
+}
+
+func htmlTitle(page string) string {
+	lower := strings.ToLower(page)
+	start := strings.Index(lower, "<title")
+	if len(lower) != len(page) || start < 0 { // folding can move what follows
+		return ""
+	}
+	_, title, _ := strings.Cut(page[start:], ">")
+	end := strings.IndexByte(title, '<')
+	return title[:max(end, 0)]
+}
+
+// mediaType returns the type of a body without its parameters.
+func mediaType(h http.Header) string {
+	value := h.Get("Content-Type")
+	if t, _, err := mime.ParseMediaType(value); err == nil {
+		return t
+	}
+	t, _, _ := strings.Cut(value, ";")
+	return strings.ToLower(strings.TrimSpace(t))
+}
+
+// A loginError says that a server without Auth wants credentials.
+type loginError struct{ err *HTTPError }
+
+func (e *loginError) Error() string {
+	return e.err.Error() + ": it wants credentials, and Auth is not set"
+}
+func (e *loginError) Unwrap() error    { return e.err }
+func (e *loginError) NeedsLogin() bool { return true }
