@@ -6,6 +6,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
+	"strconv"
+	"time"
 )
 
 // ErrTooLong is returned by [Reader.Next] for an event above the reader's limit.
@@ -34,6 +37,9 @@ type Reader struct {
 
 	name   string
 	joined []byte // data of more than one line
+
+	nextID, id string // of the event that is read, of the last one
+	retry      time.Duration
 }
 
 // NewReader returns a Reader of r that refuses lines, and events of many lines,
@@ -59,6 +65,7 @@ func (r *Reader) Next() (Event, error) {
 			return Event{}, err
 		}
 		if len(line) == 0 {
+			r.id = r.nextID
 			if lines > 0 {
 				return Event{Name: name, Data: data}, nil
 			}
@@ -83,9 +90,26 @@ func (r *Reader) Next() (Event, error) {
 			}
 		case "event":
 			name = r.intern(value)
+		case "id":
+			if r.nextID != string(value) && bytes.IndexByte(value, 0) < 0 {
+				r.nextID = string(value)
+			}
+		case "retry":
+			if ms, err := strconv.ParseUint(string(value), 10, 63); err == nil {
+				r.retry = time.Duration(min(ms, math.MaxInt64/uint64(time.Millisecond))) * time.Millisecond
+			}
 		}
 	}
 }
+
+// LastID returns the id of the last whole event, also of one without data, or
+// that of an event before it if it had none. An event that the end of the
+// stream cut short does not count: it may have to be asked for again.
+func (r *Reader) LastID() string { return r.id }
+
+// Retry returns after how long the stream asked to be opened again when it
+// ends. If zero, it did not say, or said at once.
+func (r *Reader) Retry() time.Duration { return r.retry }
 
 // intern returns value as a string: mostly that of the event before.
 func (r *Reader) intern(value []byte) string {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -71,6 +72,31 @@ func many(n int, name string) (all []event) {
 		all = append(all, event{name, "0123456789"})
 	}
 	return all
+}
+
+func TestLastID(t *testing.T) {
+	tests := []struct {
+		in, id string
+		retry  time.Duration
+	}{
+		{"data: a\n\n", "", 0},
+		{"id: 1\nretry: 500\n\n", "1", 500 * time.Millisecond},
+		{"id: 1\ndata: a\n\ndata: b\n\n", "1", 0},
+		{"id: 1\ndata: a\n\nid: 2\ndata: b", "1", 0}, // cut
+		{"id: 1\ndata: a\n\nid\ndata: b\n\n", "", 0},
+		{"id: 1\x00\nretry: soon\ndata: a\n\n", "", 0},
+		{"retry: 99999999999999999999\nretry: 7\nretry: -1\n\n", "", 7 * time.Millisecond},
+	}
+	for _, test := range tests {
+		r := sse.NewReader(strings.NewReader(test.in), 1<<10)
+		var err error
+		for err == nil {
+			_, err = r.Next()
+		}
+		if r.LastID() != test.id || r.Retry() != test.retry {
+			t.Errorf("%q: id %q, retry %v, want %q, %v", test.in, r.LastID(), r.Retry(), test.id, test.retry)
+		}
+	}
 }
 
 func TestTooLong(t *testing.T) {
