@@ -11,11 +11,11 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// newDialedLink opens a link over a transport of the program's own making. The
-// transport is connected here, so that an error of it is not taken for one of
-// the handshake.
-func newDialedLink(ctx context.Context, dial func(context.Context) (mcp.Transport, error)) (link, error) {
-	transport, err := dial(ctx)
+// newDialedLink opens a link over a transport of the program's own making, as
+// [Server.Dial] returns it. It is a dialer. The transport is connected here, so
+// that an error of it is not taken for one of the handshake.
+func newDialedLink(ctx context.Context, s *Server) (link, error) {
+	transport, err := s.Dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
