@@ -39,60 +39,63 @@ func stock(t testing.TB, server string, opts *mcp.ClientOptions) *mcp.ClientSess
 func TestSameAsStock(t *testing.T) {
 	for _, server := range []string{"good", "legacy"} {
 		t.Run(server, func(t *testing.T) {
-			cs := stock(t, server, nil)
-			tools := start(t, testServer(t, server))
-
-			list, err := cs.ListTools(t.Context(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(list.Tools) != len(tools) {
-				t.Errorf("%d tools, stock has %d", len(tools), len(list.Tools))
-			}
-			for _, want := range list.Tools {
-				got := tools[want.Name].Definition()
-				var schema any
-				if err := json.Unmarshal(got.Parameters, &schema); err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(want.InputSchema, schema); diff != "" {
-					t.Errorf("%s: schema (-stock +ours):\n%s", want.Name, diff)
-				}
-				if want.Description != "" && got.Description != want.Description {
-					t.Errorf("%s: description %q, stock has %q", want.Name, got.Description, want.Description)
-				}
-			}
-
-			calls := []string{"echo", "fail", "empty", "refuse", "progress", "no such arguments"}
-			for name := range allContent {
-				calls = append(calls, "content_"+name)
-			}
-			for _, name := range calls {
-				args := json.RawMessage(`{"text":"x"}`)
-				if name == "no such arguments" {
-					name, args = "echo", json.RawMessage(`{"text":1}`)
-				}
-				if name == "fail" {
-					args = json.RawMessage(`{}`)
-				}
-				want, wantErr := cs.CallTool(t.Context(), &mcp.CallToolParams{Name: name, Arguments: args})
-				got, gotErr := tools[name].Call(t.Context(), &tramontane.Call{Arguments: args})
-				if wantErr != nil || gotErr != nil {
-					var wantWire, gotWire *jsonrpc.Error
-					if !errors.As(wantErr, &wantWire) || !errors.As(gotErr, &gotWire) {
-						t.Errorf("%s: error %v, stock has %v", name, gotErr, wantErr)
-					} else if diff := cmp.Diff(wantWire, gotWire); diff != "" {
-						t.Errorf("%s: error (-stock +ours):\n%s", name, diff)
-					}
-					continue
-				}
-				// A blob that is empty and one that is missing look alike
-				// to the stock client.
-				if diff := cmp.Diff(fromStock(t, want), ours(t, got), cmpopts.EquateEmpty()); diff != "" {
-					t.Errorf("%s %s (-stock +ours):\n%s", name, args, diff)
-				}
-			}
+			sameAsStock(t, stock(t, server, nil), start(t, testServer(t, server)))
 		})
+	}
+}
+
+// sameAsStock compares the answers of the good server to both clients.
+func sameAsStock(t *testing.T, cs *mcp.ClientSession, tools map[string]tool) {
+	t.Helper()
+	list, err := cs.ListTools(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Tools) != len(tools) {
+		t.Errorf("%d tools, stock has %d", len(tools), len(list.Tools))
+	}
+	for _, want := range list.Tools {
+		got := tools[want.Name].Definition()
+		var schema any
+		if err := json.Unmarshal(got.Parameters, &schema); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.InputSchema, schema); diff != "" {
+			t.Errorf("%s: schema (-stock +ours):\n%s", want.Name, diff)
+		}
+		if want.Description != "" && got.Description != want.Description {
+			t.Errorf("%s: description %q, stock has %q", want.Name, got.Description, want.Description)
+		}
+	}
+
+	calls := []string{"echo", "fail", "empty", "refuse", "progress", "no such arguments"}
+	for name := range allContent {
+		calls = append(calls, "content_"+name)
+	}
+	for _, name := range calls {
+		args := json.RawMessage(`{"text":"x"}`)
+		if name == "no such arguments" {
+			name, args = "echo", json.RawMessage(`{"text":1}`)
+		}
+		if name == "fail" {
+			args = json.RawMessage(`{}`)
+		}
+		want, wantErr := cs.CallTool(t.Context(), &mcp.CallToolParams{Name: name, Arguments: args})
+		got, gotErr := tools[name].Call(t.Context(), &tramontane.Call{Arguments: args})
+		if wantErr != nil || gotErr != nil {
+			var wantWire, gotWire *jsonrpc.Error
+			if !errors.As(wantErr, &wantWire) || !errors.As(gotErr, &gotWire) {
+				t.Errorf("%s: error %v, stock has %v", name, gotErr, wantErr)
+			} else if diff := cmp.Diff(wantWire, gotWire); diff != "" {
+				t.Errorf("%s: error (-stock +ours):\n%s", name, diff)
+			}
+			continue
+		}
+		// A blob that is empty and one that is missing look alike
+		// to the stock client.
+		if diff := cmp.Diff(fromStock(t, want), ours(t, got), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s %s (-stock +ours):\n%s", name, args, diff)
+		}
 	}
 }
 
