@@ -50,9 +50,31 @@ func needsLogin(err error) bool {
 	return errors.As(err, &e) && e.NeedsLogin()
 }
 
+var (
+	// errNotSent is in the error of a request that the server cannot have worked
+	// on: it never left, nobody took the connection, or the server refused it
+	// unread, as it does with 404 for a session that it does not know. Such a
+	// request is sent again on a new session. The cause of a link's end is never
+	// one, since all requests under way fail with it.
+	errNotSent = errors.New("the request was not sent")
+
+	// errSessionLost ends a link whose server does not know the session any
+	// more.
+	errSessionLost = errors.New("the server does not know the session any more")
+
+	// errTrySSE is in the error of a link that the server speaks no streamable
+	// HTTP on: HTTP with SSE is to be tried (specification 2025-11-25,
+	// "Transports: Backwards Compatibility").
+	errTrySSE = errors.New("the server speaks no streamable HTTP")
+)
+
 // A link is a connection to a server that we look after. The SDK reads and
-// writes it. What goes wrong with one request is the error of the response to
-// it, so that the session lives on; Read fails only when the link has ended.
+// writes it, by way of a guard. What goes wrong with one request is the error
+// of the response to it, so that the session lives on; Read fails only when the
+// link has ended, and ended tells why from then on.
+//
+// The context of Write is that of the call behind the message, whose clock
+// [Server.pause] stops.
 type link interface {
 	mcp.Transport
 	mcp.Connection
@@ -71,6 +93,6 @@ type link interface {
 	list() *toolList
 }
 
-// A dialer opens a link for one session. The link of a failed handshake is
-// closed by the caller.
-type dialer func(ctx context.Context) (link, error)
+// A dialer opens a link for one session of s, within ctx; the link lives on when
+// ctx has ended. Who opened the link closes it, also when the handshake fails.
+type dialer func(ctx context.Context, s *Server) (link, error)

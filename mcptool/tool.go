@@ -19,9 +19,6 @@ const callKeyMeta = "tramontane/callKey"
 // maxPages bounds a list whose cursors never end.
 const maxPages = 1000
 
-// errNotSent is in the error of a request that the server cannot have seen.
-var errNotSent = errors.New("the request was not sent")
-
 // A tool is one tool of a server.
 type tool struct {
 	server *Server
