@@ -44,6 +44,9 @@ func (d *driver) prepareAgent(a loop.Agent) (loop.Event, error) {
 	if len(agent.Handoffs) > 0 {
 		return prepareFailed(fmt.Errorf("agent %s hands conversations to other agents, so tools and an output cannot travel with the conversation; set Runner.OwnVersion to make a version of the agent for them", a.ID))
 	}
+	if err := r.checkToolCount(agent.Tools, d.defined, d.tools); err != nil {
+		return prepareFailed(err)
+	}
 	d.agent = agent
 	return &loop.AgentPrepared{Agent: a}, nil
 }
@@ -87,6 +90,9 @@ func (d *driver) ownVersion(a loop.Agent) (loop.Event, error) {
 	}
 	if a.Version == nil && strings.HasPrefix(base.VersionMessage, versionMark) {
 		return prepareFailed(notItsOwn(base))
+	}
+	if err := d.runner.checkToolCount(base.Tools, d.defined, d.tools); err != nil {
+		return prepareFailed(err)
 	}
 	update := &mistral.AgentUpdate{
 		Instructions:   joinInstructions(base.Instructions, d.runner.Instructions),

@@ -19,6 +19,9 @@ func (d *driver) listTools() (event loop.Event, err error) {
 		close(d.listed)
 	}()
 	tools := d.runner.Tools
+	if d.runner.ReadResults {
+		tools = append(tools[:len(tools):len(tools)], d.readResultTool())
+	}
 	more := make([][]Tool, len(d.runner.Toolsets))
 	var group errgroup.Group
 	for i, set := range d.runner.Toolsets {
@@ -47,6 +50,9 @@ func (d *driver) listTools() (event loop.Event, err error) {
 		byName[def.Name] = tool
 		known = append(known, loop.Tool{Name: def.Name, Safe: def.Safe, Confirm: def.Confirm})
 		defined = append(defined, functionTool(def))
+	}
+	if err := d.runner.checkToolCount(nil, defined, byName); err != nil {
+		return prepareFailed(err)
 	}
 	d.tools, d.defined = byName, defined
 	return &loop.ToolsListed{Tools: known}, nil
@@ -137,15 +143,15 @@ func (d *driver) callTool(c loop.Call) (loop.Event, error) {
 	result, text, err := d.callSafely(d.tools[c.Name], &call)
 	switch {
 	case errors.Is(err, ErrOutcomeUnknown), err != nil && d.ctx.Err() != nil:
-		return &loop.ToolLost{Key: c.Key, Message: err.Error()}, err
+		return &loop.ToolLost{Key: c.Key, Message: d.fit(c.Key, err.Error())}, err
 	case err != nil:
-		return &loop.ToolReturned{Key: c.Key, Text: "Error: " + err.Error(), IsError: true}, err
+		return &loop.ToolReturned{Key: c.Key, Text: d.fit(c.Key, "Error: "+err.Error()), IsError: true}, err
 	}
 	d.keepResult(c.Key, result)
 	if result.IsError {
 		text = "Error: " + text
 	}
-	return &loop.ToolReturned{Key: c.Key, Text: text, IsError: result.IsError}, nil
+	return &loop.ToolReturned{Key: c.Key, Text: d.fit(c.Key, text), IsError: result.IsError}, nil
 }
 
 // callSafely returns what a tool has to say, and its text. It turns a panic of

@@ -3,7 +3,10 @@ package tramontane
 import (
 	"encoding/json"
 	"fmt"
+	"mime"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A ToolResult is what a tool has to say. Its zero value is an empty success.
@@ -13,7 +16,8 @@ type ToolResult struct {
 	Content []Content
 
 	// Structured is the result as a JSON value, as an MCP tool with an output
-	// schema returns it beside its content. If nil, there is none.
+	// schema returns it beside its content, which should say the same. The model
+	// is told it too if the content says less. If nil, there is none.
 	Structured json.RawMessage
 
 	// IsError says that the tool ran and failed, and that Content says why.
@@ -29,9 +33,10 @@ func TextResult(text string) *ToolResult {
 // *[AudioContent], *[ResourceContent], *[ResourceLink] or *[UnknownContent], the
 // kinds of MCP (specification 2025-11-25, "Tool Result").
 type Content interface {
-	// modelText is what the model is told of the content: function results are
-	// text on the wire, so every other kind is named, never dropped.
-	modelText() string
+	// modelText is what the model is told of the content, and whether that is
+	// all of it: function results are text on the wire, so what cannot be text
+	// is named, never dropped.
+	modelText() (text string, all bool)
 }
 
 // TextContent is plain text.
@@ -51,8 +56,8 @@ type AudioContent struct {
 	MIMEType string
 }
 
-// ResourceContent is a resource with its contents: Text, or Blob if the
-// contents are binary.
+// ResourceContent is a resource with its contents: Text, or Blob if they came as
+// bytes, which the model is shown if they are text by their MIMEType.
 type ResourceContent struct {
 	URI      string
 	MIMEType string
@@ -76,44 +81,163 @@ type UnknownContent struct {
 	Raw  json.RawMessage
 }
 
-func (c *TextContent) modelText() string { return c.Text }
+func (c *TextContent) modelText() (string, bool) { return c.Text, true }
 
-func (c *ImageContent) modelText() string {
-	return fmt.Sprintf("[image %s, %d bytes: not shown to the model]", c.MIMEType, len(c.Data))
+func (c *ImageContent) modelText() (string, bool) {
+	return fmt.Sprintf("[image %s, %d bytes: not shown to the model]", c.MIMEType, len(c.Data)), false
 }
 
-func (c *AudioContent) modelText() string {
-	return fmt.Sprintf("[audio %s, %d bytes: not played to the model]", c.MIMEType, len(c.Data))
+func (c *AudioContent) modelText() (string, bool) {
+	return fmt.Sprintf("[audio %s, %d bytes: not played to the model]", c.MIMEType, len(c.Data)), false
 }
 
-func (c *ResourceContent) modelText() string {
+func (c *ResourceContent) modelText() (string, bool) {
+	text := c.Text
 	if c.Blob != nil {
-		return fmt.Sprintf("[resource %s, %s, %d bytes: not shown to the model]", c.URI, c.MIMEType, len(c.Blob))
+		if !isText(c.MIMEType) || !utf8.Valid(c.Blob) {
+			return fmt.Sprintf("[resource %s, %s, %d bytes: not shown to the model]", c.URI, c.MIMEType, len(c.Blob)), false
+		}
+		text = string(c.Blob)
 	}
-	return c.Text
+	return "[" + join("resource "+c.URI, c.MIMEType) + "]\n" + text, true
 }
 
-func (c *ResourceLink) modelText() string {
-	parts := []string{"resource " + c.URI}
-	for _, s := range []string{c.Name, c.Title, c.Description, c.MIMEType} {
+func (c *ResourceLink) modelText() (string, bool) {
+	return "[" + join("resource "+c.URI, c.Name, c.Title, c.Description, c.MIMEType) + "]", true
+}
+
+func (c *UnknownContent) modelText() (string, bool) { return string(c.Raw), true }
+
+// join joins what is not empty.
+func join(parts ...string) string {
+	var kept []string
+	for _, s := range parts {
 		if s != "" {
-			parts = append(parts, s)
+			kept = append(kept, s)
 		}
 	}
-	return "[" + strings.Join(parts, ", ") + "]"
+	return strings.Join(kept, ", ")
 }
 
-func (c *UnknownContent) modelText() string { return string(c.Raw) }
+// isText reports whether a MIME type is that of text.
+func isText(mimeType string) bool {
+	media, _, err := mime.ParseMediaType(mimeType)
+	if err != nil {
+		return false
+	}
+	kind, sub, _ := strings.Cut(media, "/")
+	if kind == "text" {
+		return true
+	}
+	if kind != "application" && !strings.Contains(sub, "+") {
+		return false
+	}
+	if i := strings.LastIndexByte(sub, '+'); i >= 0 {
+		sub = sub[i+1:] // as in image/svg+xml
+	}
+	switch strings.TrimPrefix(sub, "x-") {
+	case "json", "ndjson", "jsonl", "xml", "yaml", "toml", "javascript", "ecmascript", "typescript", "sql", "graphql", "sh", "shellscript", "httpd-php":
+		return true
+	}
+	return false
+}
 
-// Text returns the result as the model is told it. Structured stands for a
-// result that has no content.
+// Text returns the result as the model is told it.
 func (r *ToolResult) Text() string {
 	if len(r.Content) == 0 {
 		return string(r.Structured)
 	}
 	parts := make([]string, len(r.Content))
 	for i, c := range r.Content {
-		parts[i] = c.modelText()
+		parts[i], _ = c.modelText()
 	}
-	return strings.Join(parts, "\n")
+	text := strings.Join(parts, "\n")
+	if r.Structured != nil && !tells(text, r.Structured) {
+		text += "\n" + string(r.Structured)
+	}
+	return text
 }
+
+// unshown returns the content that Text only names.
+func (r *ToolResult) unshown() []Content {
+	var contents []Content
+	for _, c := range r.Content {
+		if _, all := c.modelText(); !all {
+			contents = append(contents, c)
+		}
+	}
+	return contents
+}
+
+const (
+	maxLeaves = 1000     // that are looked for in a text
+	maxLooked = 64 << 20 // bytes that are looked through for all of them
+)
+
+// tells reports whether a text has every value of a structured result in it.
+// Servers write them out in many ways: as the same JSON with other white space,
+// without the object around them, as a table or a sentence.
+func tells(text string, structured json.RawMessage) bool {
+	if strings.Contains(text, string(structured)) {
+		return true
+	}
+	d := json.NewDecoder(strings.NewReader(string(structured)))
+	d.UseNumber() // as they were written
+	var value any
+	if err := d.Decode(&value); err != nil {
+		return false
+	}
+	left := min(maxLeaves, maxLooked/(len(text)+1))
+	return tellsValue(text, value, &left)
+}
+
+func tellsValue(text string, value any, left *int) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, member := range v {
+			if !tellsValue(text, member, left) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		for _, item := range v {
+			if !tellsValue(text, item, left) {
+				return false
+			}
+		}
+		return true
+	case nil:
+		return true
+	}
+	if *left--; *left < 0 {
+		return false
+	}
+	if s, ok := value.(string); ok && (s == "" || hasWord(text, s)) {
+		return true
+	}
+	literal, err := json.Marshal(value)
+	return err == nil && hasWord(text, string(literal))
+}
+
+// hasWord reports whether text has the word, not as a part of a longer one: 5 is
+// not in 15 or 5.2.
+func hasWord(text, word string) bool {
+	for from, tries := 0, 0; tries < 100; tries++ {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			return false
+		}
+		start, end := from+i, from+i+len(word)
+		before, _ := utf8.DecodeLastRuneInString(text[:start])
+		after, _ := utf8.DecodeRuneInString(text[end:])
+		fraction := strings.HasPrefix(text[end:], ".") && len(text) > end+1 && '0' <= text[end+1] && text[end+1] <= '9'
+		if !wordRune(before) && before != '.' && before != '-' && !wordRune(after) && !fraction {
+			return true
+		}
+		from = start + 1
+	}
+	return false
+}
+
+func wordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' }

@@ -47,8 +47,9 @@ type driver struct {
 	// If nil, the conversation starts under the agent's id.
 	agent *mistral.Agent
 
-	mu      sync.Mutex             // guards the field below
+	mu      sync.Mutex             // guards the fields below
 	results map[string]*ToolResult // of the turn, by key
+	wholes  []ResourceContent      // texts of results that were cut
 }
 
 // An arrival is an event, and the error behind it if there is one.
@@ -245,7 +246,11 @@ func (d *driver) tell(before loop.State) {
 			Result:     c.Result,
 		}
 		d.entries = append(d.entries, entry)
-		d.emit(&ResultEvent{Call: publicCall(c), Entry: entry, Result: d.takeResult(c.Key), IsError: c.IsError})
+		event := &ResultEvent{Call: publicCall(c), Entry: entry, Result: d.takeResult(c.Key), Whole: d.wholeOf(c.Key), IsError: c.IsError}
+		if event.Result != nil {
+			event.Unshown = event.Result.unshown()
+		}
+		d.emit(event)
 	}
 }
 
@@ -316,6 +321,9 @@ func (d *driver) result() *Result {
 	if r.Reason == "" {
 		r.Reason = ReasonFailed // the run never began
 	}
+	d.mu.Lock()
+	r.Resources = slices.Clone(d.wholes)
+	d.mu.Unlock()
 	for _, c := range d.state.Calls {
 		if c.Status == loop.Waiting {
 			r.Pending = append(r.Pending, publicCall(c))

@@ -40,6 +40,15 @@ type ResultEvent struct {
 	// without a result, or was made in an earlier part of the run.
 	Result *ToolResult
 
+	// Unshown are the parts of Result that Entry only names, because a result
+	// is text for the API: images, audio, and resources that are no text.
+	Unshown []Content
+
+	// Whole is the URI under which [Result.Resources] has the text of which
+	// Entry has the head and the tail. If zero, nothing was cut, or it was in an
+	// earlier part of the run.
+	Whole string
+
 	// IsError says that the call failed or was not made.
 	IsError bool
 }

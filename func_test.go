@@ -139,7 +139,7 @@ func TestContentText(t *testing.T) {
 		&tramontane.ResourceLink{URI: "file:///z", Name: "z"},
 		&tramontane.UnknownContent{Type: "smell", Raw: json.RawMessage(`{"type":"smell"}`)},
 	}}
-	want := "a\n[image image/png, 2 bytes: not shown to the model]\n[audio audio/wav, 1 bytes: not played to the model]\ninside\n" +
+	want := "a\n[image image/png, 2 bytes: not shown to the model]\n[audio audio/wav, 1 bytes: not played to the model]\n[resource file:///x, text/plain]\ninside\n" +
 		"[resource file:///y, application/zip, 3 bytes: not shown to the model]\n[resource file:///z, z]\n{\"type\":\"smell\"}"
 	if got := result.Text(); got != want {
 		t.Errorf("Text:\n got %q\nwant %q", got, want)

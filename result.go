@@ -61,13 +61,19 @@ type Result struct {
 	// Pending are the calls that wait for a person's word.
 	Pending []Call
 
+	// Resources are the texts of results that were too long to be told whole
+	// (see [Runner]), by the URIs that the model was told, and those of the
+	// Resources of [RunOptions].
+	Resources []ResourceContent
+
 	// State is the whole run, to resume it with. It is never nil.
 	State *State
 }
 
 // State is a run that ended, as JSON: it can be stored, carried elsewhere and
-// resumed (see [RunOptions]). It holds what was said and what tools returned as
-// far as the API does not have it yet, and no key.
+// resumed (see [RunOptions]). It holds what was said and what the model is to be
+// told of the results of tools, as far as the API does not have it yet, and no
+// key.
 //
 // It is not signed: who can change it can change what a resumed run calls.
 type State struct {

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/tramontane-dev/tramontane/internal/loop"
@@ -79,6 +80,21 @@ type Runner struct {
 	// MaxParallel is how many calls run at once. If not positive, it is 8.
 	MaxParallel int
 
+	// MaxTools is how many tools a conversation may have, those of an agent
+	// among them. A run with more fails before the model is called. If zero, it
+	// is 128, the most that model APIs are known to take; if negative, there is
+	// no limit.
+	MaxTools int
+
+	// MaxResult is how many bytes of text the model is told of one result. Of a
+	// longer one it is told the head and the tail, and [Result.Resources] has
+	// the whole. If zero, it is 64 KiB; if negative, there is no limit.
+	MaxResult int
+
+	// ReadResults gives the model a tool, read_result, to read on where a
+	// result was cut. If zero, it has none.
+	ReadResults bool
+
 	// OnToolError says what a call that fails does to the run. If zero, the
 	// model is told and the run goes on.
 	OnToolError ToolErrorPolicy
@@ -135,6 +151,11 @@ type RunOptions struct {
 	// came after it, and resumed again it makes its calls again. If nil, the run
 	// is a new one.
 	Resume *State
+
+	// Resources are those of the Result that is resumed, for the model to read
+	// with [Runner.ReadResults]. The State does not hold them: they may be
+	// large. If nil, what was cut earlier cannot be read any more.
+	Resources []ResourceContent
 
 	// Decisions are words on the pending calls of Resume, by [Call.Key]. What
 	// has none is asked of the Runner's Approve, if there is one, and otherwise
@@ -210,6 +231,7 @@ func (r *Runner) newDriver(input []mistral.Entry, opts *RunOptions) (*driver, lo
 		listed:    make(chan struct{}),
 		callErrs:  map[string]error{},
 		results:   map[string]*ToolResult{},
+		wholes:    slices.Clone(opts.Resources),
 	}
 	if d.client == nil {
 		d.client = new(mistral.Client)

@@ -36,6 +36,37 @@ type runReport struct {
 	Usage          mistral.Usage   `json:"usage"`
 	Pending        []callReport    `json:"pending,omitempty"`
 	Servers        []serverReport  `json:"servers"`
+
+	// Resources are the results of which the model was told only head and tail.
+	Resources []resourceReport `json:"resources,omitempty"`
+}
+
+type resourceReport struct {
+	URI  string `json:"uri"`
+	Text string `json:"text"`
+}
+
+// An unshownReport names content that the model could not be shown.
+type unshownReport struct {
+	Type     string `json:"type"`
+	MIMEType string `json:"mime_type"`
+	URI      string `json:"uri,omitempty"`
+	Bytes    int    `json:"bytes"`
+}
+
+func newUnshownReports(contents []tramontane.Content) []unshownReport {
+	var reports []unshownReport
+	for _, c := range contents {
+		switch c := c.(type) {
+		case *tramontane.ImageContent:
+			reports = append(reports, unshownReport{Type: "image", MIMEType: c.MIMEType, Bytes: len(c.Data)})
+		case *tramontane.AudioContent:
+			reports = append(reports, unshownReport{Type: "audio", MIMEType: c.MIMEType, Bytes: len(c.Data)})
+		case *tramontane.ResourceContent:
+			reports = append(reports, unshownReport{Type: "resource", MIMEType: c.MIMEType, URI: c.URI, Bytes: len(c.Blob)})
+		}
+	}
+	return reports
 }
 
 type callReport struct {
@@ -120,6 +151,9 @@ func newReport(result *tramontane.Result, servers []serverReport, err error) *ru
 	r.Entries = append(r.Entries, result.Entries...)
 	for _, c := range result.Pending {
 		r.Pending = append(r.Pending, newCallReport(c))
+	}
+	for _, resource := range result.Resources {
+		r.Resources = append(r.Resources, resourceReport{URI: resource.URI, Text: resource.Text})
 	}
 	return r
 }

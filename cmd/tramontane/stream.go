@@ -38,6 +38,8 @@ type resultLine struct {
 	Call    callReport              `json:"call"`
 	Entry   *mistral.FunctionResult `json:"entry"` // what the model is told
 	IsError bool                    `json:"is_error"`
+	Unshown []unshownReport         `json:"unshown,omitempty"` // parts that the entry only names
+	Whole   string                  `json:"whole,omitempty"`   // URI, if the entry has only head and tail
 }
 
 type progressLine struct {
@@ -123,7 +125,8 @@ func (p *printer) happened(event tramontane.Event) error {
 	case *tramontane.FoundEvent:
 		return p.line(&foundLine{head: p.head("found"), Entries: e.Entries})
 	case *tramontane.ResultEvent:
-		return p.line(&resultLine{head: p.head("tool_result"), Call: newCallReport(e.Call), Entry: e.Entry, IsError: e.IsError})
+		return p.line(&resultLine{head: p.head("tool_result"), Call: newCallReport(e.Call), Entry: e.Entry, IsError: e.IsError,
+			Unshown: newUnshownReports(e.Unshown), Whole: e.Whole})
 	case *tramontane.ProgressEvent:
 		return p.line(&progressLine{head: p.head("progress"), Call: newCallReport(e.Call), Progress: e.Progress, Total: e.Total, Message: e.Message})
 	case *tramontane.LogEvent:
