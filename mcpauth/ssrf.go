@@ -116,6 +116,9 @@ type guard struct {
 
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := g.checkURL(req.URL); err != nil {
+		if req.Body != nil {
+			req.Body.Close()
+		}
 		return nil, err
 	}
 	resp, err := g.next.RoundTrip(req)
@@ -154,7 +157,7 @@ func (g *guard) checkURL(u *url.URL) error {
 
 // checkAddr says whether the host may be asked at an address.
 func (g *guard) checkAddr(host string, addr netip.Addr) error {
-	kind := kindOf(addr)
+	kind := addrKind(addr)
 	if kind == "" || g.mayHaveAnyAddress(host) || kind == "loopback" && g.loopback {
 		return nil
 	}
@@ -263,45 +266,54 @@ func canonical(host string) string { return strings.TrimSuffix(strings.ToLower(h
 // (RFC 6761 section 6.3).
 func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && kindOf(addr) == "loopback"
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addrKind(addr) == "loopback"
 }
 
 var (
-	shared    = netip.MustParsePrefix("100.64.0.0/10")  // RFC 6598
-	thisNet   = netip.MustParsePrefix("0.0.0.0/8")      // RFC 1122
-	protocols = netip.MustParsePrefix("192.0.0.0/24")   // RFC 6890
-	reserved  = netip.MustParsePrefix("240.0.0.0/4")    // RFC 1112
-	siteLocal = netip.MustParsePrefix("fec0::/10")      // RFC 3879
-	nat64     = netip.MustParsePrefix("64:ff9b::/96")   // RFC 6052: the last four bytes are an IPv4 address
-	nat64Own  = netip.MustParsePrefix("64:ff9b:1::/48") // RFC 8215
-	sixToFour = netip.MustParsePrefix("2002::/16")      // RFC 3056: bytes 2 to 5 are one
+	nat64     = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052: the last four bytes are an IPv4 address
+	sixToFour = netip.MustParsePrefix("2002::/16")    // RFC 3056: bytes 2 to 5 are one
 )
 
-// kindOf says in which way an address is not one of the open Internet, or "".
-func kindOf(addr netip.Addr) string {
+// addrRanges are those that package netip does not know.
+var addrRanges = []struct {
+	prefix netip.Prefix
+	kind   string
+}{
+	{netip.MustParsePrefix("100.64.0.0/10"), "shared (CGNAT)"}, // RFC 6598
+	{netip.MustParsePrefix("fec0::/10"), "private"},            // RFC 3879
+	{netip.MustParsePrefix("64:ff9b:1::/48"), "private"},       // RFC 8215
+	{netip.MustParsePrefix("0.0.0.0/8"), "reserved"},           // RFC 1122
+	{netip.MustParsePrefix("192.0.0.0/24"), "reserved"},        // RFC 6890
+	{netip.MustParsePrefix("240.0.0.0/4"), "reserved"},         // RFC 1112
+}
+
+// addrKind says in which way an address is not one of the open Internet, or "".
+func addrKind(addr netip.Addr) string {
 	addr = addr.Unmap().WithZone("")
-	if addr.Is6() {
+	if nat64.Contains(addr) {
 		b := addr.As16()
-		switch {
-		case nat64.Contains(addr):
-			return kindOf(netip.AddrFrom4([4]byte(b[12:16])))
-		case sixToFour.Contains(addr):
-			return kindOf(netip.AddrFrom4([4]byte(b[2:6])))
-		}
+		return addrKind(netip.AddrFrom4([4]byte(b[12:16])))
+	}
+	if sixToFour.Contains(addr) {
+		b := addr.As16()
+		return addrKind(netip.AddrFrom4([4]byte(b[2:6])))
 	}
 	switch {
 	case addr.IsLoopback():
 		return "loopback"
-	case addr.IsPrivate(), siteLocal.Contains(addr), nat64Own.Contains(addr):
+	case addr.IsPrivate():
 		return "private"
 	case addr.IsLinkLocalUnicast():
 		return "link-local"
-	case shared.Contains(addr):
-		return "shared (CGNAT)"
 	case addr.IsMulticast():
 		return "multicast"
-	case addr.IsUnspecified(), thisNet.Contains(addr), protocols.Contains(addr), reserved.Contains(addr):
+	case addr.IsUnspecified():
 		return "reserved"
+	}
+	for _, r := range addrRanges {
+		if r.prefix.Contains(addr) {
+			return r.kind
+		}
 	}
 	return ""
 }

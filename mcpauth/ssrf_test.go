@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-func TestKindOf(t *testing.T) {
+func TestAddrKind(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"127.0.0.1":           "loopback",
@@ -52,8 +52,8 @@ func TestKindOf(t *testing.T) {
 		"198.18.0.1":          "", // what some VPN clients answer for every name
 		"2001:4860:4860::888": "",
 	} {
-		if got := kindOf(netip.MustParseAddr(in)); got != want {
-			t.Errorf("kindOf(%s) = %q, want %q", in, got, want)
+		if got := addrKind(netip.MustParseAddr(in)); got != want {
+			t.Errorf("addrKind(%s) = %q, want %q", in, got, want)
 		}
 	}
 }
