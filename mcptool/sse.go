@@ -36,7 +36,7 @@ type sseConn struct {
 	post   string // where messages go, in the server's origin
 
 	life context.Context // ends with the link
-	stop context.CancelFunc
+	stop context.CancelCauseFunc
 	in   chan jsonrpc.Message // from the stream, and answers to POSTs
 	gone chan struct{}        // closed when the stream is read no more
 
@@ -59,15 +59,15 @@ func newSSELink(ctx context.Context, s *Server) (link, error) {
 		gone:   make(chan struct{}),
 	}
 	// The stream outlives ctx, once there is a link.
-	c.life, c.stop = context.WithCancel(context.WithoutCancel(ctx))
-	unbind := context.AfterFunc(ctx, c.stop)
+	c.life, c.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	unbind := context.AfterFunc(ctx, func() { c.stop(context.Cause(ctx)) })
 	body, events, err := c.open()
 	if !unbind() && err == nil {
 		body.Close()
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	}
 	if err != nil {
-		c.stop()
+		c.stop(nil)
 		remote.close()
 		return nil, err
 	}
@@ -91,6 +91,9 @@ func (c *sseConn) open() (io.Closer, *sse.Reader, error) {
 		ev, err := events.Next()
 		if err != nil {
 			resp.Body.Close()
+			if cause := context.Cause(c.life); cause != nil {
+				return nil, nil, fmt.Errorf("no endpoint event: %w", cause)
+			}
 			return nil, nil, fmt.Errorf("no endpoint event: %w", streamEnd(err))
 		}
 		if ev.Name != "endpoint" {
@@ -135,7 +138,7 @@ func streamEnd(err error) error {
 // readAll is the goroutine that owns the stream.
 func (c *sseConn) readAll(body io.Closer, events *sse.Reader) {
 	defer close(c.gone)
-	defer c.stop() // POSTs under way would wait for nothing
+	defer c.stop(nil) // POSTs under way would wait for nothing
 	defer body.Close()
 	for {
 		ev, err := events.Next()
@@ -243,7 +246,7 @@ func (c *sseConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 	var refused *HTTPError
 	if errors.As(err, &refused) && (refused.StatusCode == http.StatusNotFound || refused.StatusCode == http.StatusGone) {
 		c.end(errSessionLost)
-		c.stop()
+		c.stop(nil)
 	}
 	return nil
 }
@@ -344,7 +347,7 @@ func (c *sseConn) list() *toolList { return &c.codec.tools }
 // end. The server ends the session when the stream does.
 func (c *sseConn) Close() error {
 	c.end(errClosed)
-	c.stop()
+	c.stop(nil)
 	<-c.gone
 	c.remote.close()
 	return nil
