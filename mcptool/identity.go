@@ -1,0 +1,158 @@
+package mcptool
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/tramontane-dev/tramontane"
+)
+
+// serversOf returns the servers of a Toolset, as far as it is one of ours.
+func serversOf(set tramontane.Toolset) []*Server {
+	switch set := set.(type) {
+	case *Server:
+		return []*Server{set}
+	case Servers:
+		return set
+	case *Guard:
+		return serversOf(set.Toolset)
+	default:
+		return nil
+	}
+}
+
+// mayOfferMore reports whether the server may have tools that it was not asked
+// for: a run goes on without it, and it is not there.
+func (s *Server) mayOfferMore() bool {
+	state := s.Status().State
+	return s.Need != Required && state != Ready && state != Degraded
+}
+
+// identity returns how the server is reached, without secrets and without
+// tools.
+func (s *Server) identity() LockedServer {
+	id := LockedServer{
+		URL:     maskURL(s.URL),
+		Env:     slices.Sorted(maps.Keys(s.Env)),
+		Headers: slices.Sorted(maps.Keys(s.Header)),
+		Tools:   make(map[string]LockedTool),
+	}
+	if s.Command != "" {
+		id.Command = append([]string{s.Command}, maskArgs(s.Args)...)
+	}
+	return id
+}
+
+// masked stands where a secret was.
+const masked = "***"
+
+var secretName = regexp.MustCompile(`(?i)key|token|secret|passw|pwd|auth|credential|bearer|cookie|session|signature`)
+
+// maskArgs returns arguments of a command with *** for what looks like a
+// secret: what stands after a name that says so, passwords and parameters in
+// URLs, and what looks like chance.
+func maskArgs(args []string) []string {
+	out := make([]string, len(args))
+	for i, arg := range args {
+		name, value, assigned := strings.Cut(arg, "=")
+		header, text, isHeader := strings.Cut(arg, ":")
+		switch {
+		case i > 0 && !strings.HasPrefix(arg, "-") && isSecretFlag(args[i-1]):
+			out[i] = maskValue(arg)
+		case strings.Contains(arg, "://"):
+			out[i] = maskURL(arg)
+		case assigned && secretName.MatchString(name):
+			out[i] = name + "=" + maskValue(value)
+		case isHeader && secretName.MatchString(header):
+			out[i] = header + ":" + maskValue(text)
+		case assigned && looksRandom(value):
+			out[i] = name + "=" + masked
+		case looksRandom(arg):
+			out[i] = masked
+		default:
+			out[i] = arg
+		}
+	}
+	return out
+}
+
+// isSecretFlag reports whether a secret follows the argument.
+func isSecretFlag(arg string) bool {
+	return strings.HasPrefix(arg, "-") && !strings.ContainsAny(arg, "=:") && secretName.MatchString(arg)
+}
+
+// maskValue masks a secret. What a config file only refers to is none.
+func maskValue(value string) string {
+	if value == "" || variable.MatchString(value) {
+		return value
+	}
+	return masked
+}
+
+// maskURL masks what can be secret in a URL: the user, the values of
+// parameters, and parts of the path that look like chance. The fragment is cut
+// off: no server sees it.
+func maskURL(u string) string {
+	before, rest, ok := strings.Cut(u, "://")
+	if !ok {
+		return u
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	rest, query, hasQuery := strings.Cut(rest, "?")
+	parts := strings.Split(rest, "/")
+	if i := strings.LastIndex(parts[0], "@"); i >= 0 {
+		parts[0] = masked + parts[0][i:]
+	}
+	for i, part := range parts[1:] {
+		if looksRandom(part) {
+			parts[i+1] = masked
+		}
+	}
+	u = before + "://" + strings.Join(parts, "/")
+	if hasQuery {
+		params := strings.Split(query, "&")
+		for i, p := range params {
+			if name, value, ok := strings.Cut(p, "="); ok {
+				params[i] = name + "=" + maskValue(value)
+			} else {
+				params[i] = maskValue(p)
+			}
+		}
+		u += "?" + strings.Join(params, "&")
+	}
+	return u
+}
+
+// looksRandom reports whether a word looks like a key: long, and changing
+// between digits, upper and lower case more often than names and versions do.
+func looksRandom(s string) bool {
+	if len(s) < 20 || strings.ContainsAny(s, "/\\@. ${}") {
+		return false
+	}
+	kind := func(r rune) int {
+		switch {
+		case unicode.IsDigit(r):
+			return 1
+		case unicode.IsUpper(r):
+			return 2
+		case unicode.IsLower(r):
+			return 3
+		}
+		return 0
+	}
+	changes, last := 0, 0
+	for _, r := range s {
+		k := kind(r)
+		if k == 0 {
+			continue
+		}
+		if last != 0 && k != last {
+			changes++
+		}
+		last = k
+	}
+	return changes*5 >= len(s) && strings.ContainsAny(s, "0123456789")
+}
