@@ -1,0 +1,252 @@
+package mcpauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A keeper holds the token of one server, and has it renewed once for any number
+// of goroutines that want that.
+type keeper struct {
+	mu sync.Mutex // guards the fields below
+
+	token *Token // nil: none
+
+	// given counts the requests that went out with the token, answered those who
+	// waited for it: each of them sends one request. While nobody else has used
+	// the token, a refusal of it says that a new one brings nothing.
+	given, answered int
+	since           time.Time // when the token came; zero if it was there before
+	refreshed       bool      // it came by a refresh, not by a person
+
+	flight *flight // nil: none under way
+}
+
+// A need is why a request wants another token.
+type need struct {
+	refused   string   // the access token that does not do, or "" if there was none
+	expired   bool     // it was not refused yet: its time is over
+	signIn    bool     // a person wants to log in, whatever there is
+	stepUp    bool     // the server wants more scopes
+	operation string   // for which, in a step-up
+	scopes    []string // that the token must have then
+	challenge challenge
+}
+
+// A flight is one renewal that several may wait for.
+type flight struct {
+	need    need
+	waiters int // guarded by keeper.mu
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error // set before done is closed
+}
+
+// serves reports whether the end of the flight is the answer for n.
+func (f *flight) serves(n need) bool {
+	return f.need.refused == n.refused && f.need.stepUp == n.stepUp && f.need.expired == n.expired && containsAll(f.need.scopes, n.scopes)
+}
+
+// satisfied is called with the lock held.
+func (k *keeper) satisfied(n need) bool {
+	switch {
+	case k.token == nil:
+		return n.expired // a refresh that was refused leaves nothing
+	case string(k.token.Access) == n.refused:
+		return false
+	case n.stepUp:
+		return containsAll(k.token.Scopes, n.scopes)
+	}
+	return true
+}
+
+// renew returns when there is a token for n, or why there is none. The work goes
+// on for as long as somebody waits for it, also if the first one gives up; when
+// nobody does, its context ends.
+func (k *keeper) renew(ctx context.Context, n need, work func(context.Context, need) error) error {
+	for {
+		k.mu.Lock()
+		if k.satisfied(n) {
+			k.count(n)
+			k.mu.Unlock()
+			return nil
+		}
+		f := k.flight
+		if f == nil {
+			f = k.start(ctx, n, work)
+		}
+		f.waiters++
+		k.mu.Unlock()
+
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			k.leave(f)
+			return ctx.Err()
+		}
+		if f.serves(n) && f.err != nil {
+			return f.err
+		}
+		if f.serves(n) {
+			k.mu.Lock()
+			k.count(n)
+			k.mu.Unlock()
+			return nil
+		}
+	}
+}
+
+// count is called with the lock held.
+func (k *keeper) count(n need) {
+	if !n.signIn { // after which no request follows by itself
+		k.answered++
+	}
+}
+
+// start is called with the lock held.
+func (k *keeper) start(ctx context.Context, n need, work func(context.Context, need) error) *flight {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f := &flight{need: n, cancel: cancel, done: make(chan struct{})}
+	k.flight = f
+	go func() {
+		defer cancel()
+		f.err = work(ctx, n)
+		k.mu.Lock()
+		if k.flight == f {
+			k.flight = nil
+		}
+		k.mu.Unlock()
+		close(f.done)
+	}()
+	return f
+}
+
+// leave ends a flight that nobody waits for any more. Who comes later starts
+// another, and does not get the end of this one.
+func (k *keeper) leave(f *flight) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if f.waiters--; f.waiters > 0 {
+		return
+	}
+	f.cancel()
+	if k.flight == f {
+		k.flight = nil
+	}
+}
+
+// set puts a token in place; nil takes it away.
+func (k *keeper) set(t *Token, came time.Time, refreshed bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.token != nil && t != nil && k.token.Access == t.Access {
+		k.token = t
+		return
+	}
+	k.token, k.since, k.refreshed = t, came, refreshed
+	k.given, k.answered = 0, 0
+}
+
+// current returns the token, or nil.
+func (k *keeper) current() *Token {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.token
+}
+
+// give sets the token on a request.
+func (k *keeper) give(req *http.Request) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.token == nil {
+		return
+	}
+	k.given++
+	req.Header.Set("Authorization", "Bearer "+string(k.token.Access))
+}
+
+// A freshness says what a refusal of a token teaches.
+type freshness int
+
+const (
+	worked        freshness = iota // it may have been good before
+	freshRefresh                   // it was never good, and came by a refresh
+	freshFromUser                  // it was never good, and came by a login
+)
+
+// fresh tells whether the refused token is one that just came, and that nobody
+// used but those who had waited for it.
+func (k *keeper) fresh(refused string) freshness {
+	const just = time.Minute
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.token == nil || string(k.token.Access) != refused, time.Since(k.since) > just, k.given > k.answered:
+		return worked
+	case k.refreshed:
+		return freshRefresh
+	}
+	return freshFromUser
+}
+
+// authorize gives req the token, which goes to the origin of the server only.
+func (k *keeper) authorize(req *http.Request, server *url.URL, name string) error {
+	if origin(req.URL) != origin(server) {
+		return fmt.Errorf("%s: a request to %s://%s must not carry its token", name, req.URL.Scheme, req.URL.Host)
+	}
+	k.give(req)
+	return nil
+}
+
+var errForbidden = errors.New("it refuses the request to this user (403), and another login would not change that")
+
+// readNeed says what a refusal calls for. The error says that nothing would
+// help.
+func readNeed(req *http.Request, resp *http.Response) (need, error) {
+	n := need{challenge: readChallenge(resp.Header)}
+	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "bearer") {
+		n.refused = token
+	}
+	switch resp.StatusCode {
+	case http.StatusUnauthorized:
+		return n, nil
+	case http.StatusForbidden:
+		if n.challenge.problem != "insufficient_scope" {
+			return n, errForbidden
+		}
+		n.stepUp, n.scopes, n.operation = true, n.challenge.scopes, operationOf(req)
+		return n, nil
+	}
+	return n, fmt.Errorf("status %d is no matter of a login", resp.StatusCode)
+}
+
+// operationOf names what a request does: its method and the name of the tool,
+// prompt or resource, which newer clients say in headers.
+func operationOf(req *http.Request) string {
+	if method := req.Header.Get("Mcp-Method"); method != "" {
+		return method + " " + req.Header.Get("Mcp-Name")
+	}
+	if req.GetBody != nil {
+		if body, err := req.GetBody(); err == nil {
+			defer body.Close()
+			var message struct {
+				Method string
+				Params struct{ Name, URI string }
+			}
+			data, _ := io.ReadAll(io.LimitReader(body, maxBody))
+			if json.Unmarshal(data, &message) == nil && message.Method != "" {
+				return message.Method + " " + message.Params.Name + message.Params.URI
+			}
+		}
+	}
+	return req.Method + " " + req.URL.Path
+}

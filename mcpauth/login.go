@@ -1,0 +1,441 @@
+package mcpauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// loginTimeout bounds how long a person may take. The lock of the store is held
+// meanwhile, and other processes wait for it.
+const loginTimeout = 10 * time.Minute
+
+// denialHolds is how long a login that went wrong is not tried again by itself.
+// A client that connects in several attempts would otherwise ask a person again
+// who just said no.
+const denialHolds = time.Minute
+
+// defaultStepUps is how often a person is asked for more scopes for the same
+// operation within stepUpWindow.
+const (
+	defaultStepUps = 2
+	stepUpWindow   = 10 * time.Minute
+)
+
+// A Login lets a program in to one MCP server as one person, by OAuth. It can be
+// the Auth of a server of package mcptool.
+//
+// Only Server is required. Without a Prompter nobody is asked: saved tokens are
+// used and refreshed, and where a person is needed, the error is a
+// [*NeedsLoginError].
+//
+// Set the exported fields before the first use and leave them alone then. All
+// methods are safe for concurrent use: however many goroutines and processes
+// find at once that a token is no longer good, it is refreshed once, or one
+// person is asked once.
+type Login struct {
+	// Server is the URL of the MCP server: https, or http on this machine.
+	// Required.
+	Server string
+
+	// Prompter sends the person to the authorization server. If nil, no person
+	// is asked.
+	Prompter Prompter
+
+	// ClientID is that of a client which was registered by hand. If empty,
+	// MetadataURL is used, or the client registers itself.
+	ClientID string
+
+	// ClientSecret belongs to ClientID. If empty, the client has none.
+	ClientSecret Secret
+
+	// ClientAuth is how the client proves who it is: "client_secret_basic",
+	// "client_secret_post" or "none". If empty, what the authorization server
+	// says that it takes.
+	ClientAuth string
+
+	// ClientIssuer is the authorization server that knows ClientID. If empty, it
+	// is the first one that the MCP server names; another one later is an error
+	// for as long as there is a token of the first.
+	ClientIssuer string
+
+	// MetadataURL is where the web has a client metadata document, whose URL is
+	// the client's id at servers that support it. If empty, there is none.
+	MetadataURL string
+
+	// ClientName is what the authorization server shows to people. If empty, it
+	// is "Tramontane".
+	ClientName string
+
+	// Scopes are asked for besides those that the server names in its challenge.
+	// If nil, those of the challenge are, else all that the server says it
+	// supports, else none.
+	Scopes []string
+
+	// Store keeps tokens and registrations. If nil, it is [DefaultStore].
+	Store Store
+
+	// HTTPClient makes all requests of the login, within the bounds that
+	// AllowHosts tells of. If nil, it is like [http.DefaultClient].
+	HTTPClient *http.Client
+
+	// AllowHosts names hosts, besides that of the server, which may have private
+	// addresses, as in a corporate network: "sso.corp.example". One that may be
+	// asked without https is written as "http://sso:8080". If nil, a login goes
+	// to public addresses only.
+	AllowHosts []string
+
+	// ChooseIssuer chooses one of several authorization servers. If nil, it is
+	// the one that there is a token of, else the first that works.
+	ChooseIssuer func(ctx context.Context, issuers []string) (string, error)
+
+	// MaxStepUps is how often the person is asked for more scopes for the same
+	// operation within ten minutes. If zero, twice.
+	MaxStepUps int
+
+	// Logger is told of what is worth knowing but no error, such as that more
+	// scopes are asked for. If nil, nothing is.
+	Logger *slog.Logger
+
+	once    sync.Once
+	initErr error
+	server  *url.URL
+	store   Store
+	web     *web
+
+	keeper keeper
+
+	mu      sync.Mutex // guards the fields below
+	loaded  bool       // the store was read
+	denied  error      // how the last login went wrong
+	until   time.Time  // when that is forgotten
+	saveErr error      // of the last change
+	stepUps map[string]stepUp
+}
+
+type stepUp struct {
+	times int
+	last  time.Time
+}
+
+func (l *Login) init() error {
+	l.once.Do(func() {
+		l.server, l.initErr = parseServer(l.Server, l.AllowHosts)
+		if l.initErr != nil {
+			return
+		}
+		if l.MetadataURL != "" {
+			if u, err := url.Parse(l.MetadataURL); err != nil || u.Scheme != "https" || u.Host == "" || u.Path == "" || u.Path == "/" {
+				l.initErr = fmt.Errorf("%s: MetadataURL has to be an https URL with a path", l.name())
+				return
+			}
+		}
+		l.store = l.Store
+		if l.store == nil {
+			l.store = DefaultStore()
+		}
+		l.web, l.initErr = newWeb(l.HTTPClient, l.server, l.AllowHosts)
+	})
+	return l.initErr
+}
+
+// Authorize sets the access token on a request to the server, if there is one:
+// the saved one, or a new one if that has ended and can be refreshed. Without a
+// token the request stays as it is; the server's answer then tells
+// [Login.Refused] what is wanted.
+//
+// The token goes only to the origin of the server: for another one Authorize
+// returns an error. Whoever sends the request must not follow redirects with it.
+func (l *Login) Authorize(req *http.Request) error {
+	if err := l.init(); err != nil {
+		return err
+	}
+	ctx := req.Context()
+	if err := l.loadOnce(ctx); err != nil {
+		return err
+	}
+	if t := l.keeper.current(); t != nil && t.Refresh != "" && t.ended(early) {
+		err := l.keeper.renew(ctx, need{refused: string(t.Access), expired: true}, l.renew)
+		// A token that has some seconds left is better than an error.
+		if err != nil && (ctx.Err() != nil || t.ended(0)) {
+			return err
+		}
+	}
+	return l.keeper.authorize(req, l.server, l.name())
+}
+
+// Refused is told that the server answered req with 401 or 403. It returns nil
+// when there is a token with which the request is to be sent again, once. For
+// that it refreshes the token, or has the person log in, or asks them for more
+// scopes; it returns when that is done or the context of the request ends. The
+// body of resp is left alone.
+//
+// The error is a [*NeedsLoginError] if a person has to log in and could not be
+// asked, or said no; that answer holds for a minute.
+func (l *Login) Refused(req *http.Request, resp *http.Response) error {
+	if err := l.init(); err != nil {
+		return err
+	}
+	if origin(req.URL) != origin(l.server) {
+		return fmt.Errorf("%s: another server, %s://%s, refuses the request", l.name(), req.URL.Scheme, req.URL.Host)
+	}
+	n, err := readNeed(req, resp)
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.name(), err)
+	}
+	return l.keeper.renew(req.Context(), n, l.renew)
+}
+
+// loadOnce reads the saved token, the first time.
+func (l *Login) loadOnce(ctx context.Context) error {
+	l.mu.Lock()
+	loaded := l.loaded
+	l.mu.Unlock()
+	if loaded {
+		return nil
+	}
+	rec, err := l.load(ctx)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.loaded {
+		l.loaded = true
+		l.keeper.set(l.usable(rec), time.Time{}, false)
+	}
+	return nil
+}
+
+// usable returns the saved token, unless it was given to another client than the
+// one that the person set.
+func (l *Login) usable(rec *record) *Token {
+	t := rec.token()
+	if t == nil || l.ClientID != "" && t.from.ClientID != "" && t.from.ClientID != l.ClientID {
+		return nil
+	}
+	return t
+}
+
+// renew is the work of a flight: it gets a token for n.
+func (l *Login) renew(ctx context.Context, n need) error {
+	unlock, err := l.store.Lock(ctx, l.key())
+	if err != nil {
+		return fmt.Errorf("%s: wait for another login: %w", l.name(), err)
+	}
+	defer unlock()
+	rec, err := l.load(ctx)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.loaded = true
+	l.mu.Unlock()
+	// Another process may have been faster.
+	token := l.unsaved()
+	if token == nil {
+		token = l.usable(rec)
+	}
+	if token != nil && string(token.Access) != n.refused && !token.ended(0) && (!n.stepUp || containsAll(token.Scopes, n.scopes)) {
+		l.keeper.set(token, time.Time{}, false)
+		return nil
+	}
+	if n.expired {
+		return l.renewExpired(ctx, rec, token)
+	}
+	return l.renewRefused(ctx, rec, token, n)
+}
+
+// unsaved returns a token that is only in memory since the store did not take
+// it.
+func (l *Login) unsaved() *Token {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.saveErr == nil {
+		return nil
+	}
+	return l.keeper.current()
+}
+
+// renewExpired refreshes before a request, without looking for the authorization
+// server again. If that is refused, there is no token, and the server's answer
+// to the request says what to do.
+func (l *Login) renewExpired(ctx context.Context, rec *record, token *Token) error {
+	if token == nil {
+		l.keeper.set(nil, time.Time{}, false)
+		return nil
+	}
+	_, err := l.refresh(ctx, rec, token, token.from)
+	return err
+}
+
+// renewRefused asks the authorization server that the resource names now, by a
+// refresh if that can help, else by a person.
+func (l *Login) renewRefused(ctx context.Context, rec *record, token *Token, n need) error {
+	state := l.keeper.fresh(n.refused)
+	if state == freshFromUser && !n.stepUp {
+		return fmt.Errorf("%s: the server refuses a token that %s has just issued for it", l.name(), briefString(token.Issuer()))
+	}
+	realm, err := l.find(ctx, rec, n.challenge)
+	if token != nil && token.Refresh != "" && !n.stepUp && state == worked && (err != nil || sameIssuer(realm.Issuer, token.Issuer())) {
+		from := token.from
+		if err == nil {
+			from.Token, from.Revocation, from.Resource = realm.Token, realm.Revocation, realm.resource
+		}
+		if done, err := l.refresh(ctx, rec, token, from); done || err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.checkIssuer(realm.Issuer, rec.issuer()); err != nil {
+		return err
+	}
+	scopes := scopesFor(realm, n.challenge, l.Scopes)
+	if token != nil && sameIssuer(realm.Issuer, token.Issuer()) {
+		if n.stepUp && len(scopes) > 0 && containsAll(token.Scopes, scopes) {
+			return fmt.Errorf("%s: it wants the scopes %q for %s, which its token has: another login would bring the same", l.name(), scopes, n.operation)
+		}
+		scopes = union(token.Scopes, scopes) // what was granted before shall not be lost
+	}
+	if n.stepUp {
+		if err := l.countStepUp(n.operation); err != nil {
+			return err
+		}
+		l.logger().InfoContext(ctx, "more scopes are asked for", "server", l.name(), "operation", n.operation, "scopes", scopes)
+	}
+	return l.interact(ctx, rec, realm, withOffline(realm, scopes))
+}
+
+// find looks for the authorization server.
+func (l *Login) find(ctx context.Context, rec *record, ch challenge) (*realm, error) {
+	known := rec.issuer()
+	if l.ClientID != "" && l.ClientIssuer != "" {
+		known = l.ClientIssuer
+	}
+	f := &finder{web: l.web, server: l.server, code: true, known: known, choose: l.ChooseIssuer}
+	realm, err := f.find(ctx, ch)
+	if err != nil {
+		return nil, fmt.Errorf("%s: login: %w", l.name(), err)
+	}
+	return realm, nil
+}
+
+// refresh exchanges the refresh token, and reports whether that brought a new
+// one. The old is forgotten if the authorization server refuses it. An error
+// says that nothing is known: another attempt may succeed.
+//
+// It is not broken off when nobody waits any more: the old refresh token may be
+// used up, and the new one would be lost.
+func (l *Login) refresh(ctx context.Context, rec *record, old *Token, from source) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	c := l.clientOfToken(rec, from)
+	token, err := refreshToken(ctx, l.web, old, from, c)
+	if err == nil {
+		rec.setToken(token)
+		l.keepToken(ctx, rec, token, true)
+		return true, nil
+	}
+	var answer *Error
+	if !errors.As(err, &answer) || !answer.final() {
+		return false, fmt.Errorf("%s: %w", l.name(), err)
+	}
+	l.logger().InfoContext(ctx, "the saved login is over", "server", l.name(), "cause", err)
+	if c.registration != nil && answer.Code == "invalid_client" {
+		rec.setClient(from.Issuer, nil)
+	}
+	// The issuer stays: a change of it is still noticed.
+	rec.Token = &savedToken{From: source{Issuer: from.Issuer}}
+	l.keepToken(ctx, rec, nil, false)
+	return false, nil
+}
+
+// clientOfToken returns the client that a token was given to.
+func (l *Login) clientOfToken(rec *record, from source) *client {
+	if l.ClientID != "" {
+		c := &client{id: l.ClientID, secret: string(l.ClientSecret), method: l.ClientAuth}
+		if c.method == "" {
+			c.method = from.Method
+		}
+		return c
+	}
+	if reg := rec.Clients[from.Issuer]; reg != nil && reg.ClientID == from.ClientID {
+		return reg.client()
+	}
+	return &client{id: from.ClientID, method: from.Method}
+}
+
+// keepToken saves the record, and then puts the token to use. Where it cannot be
+// saved, this process at least goes on with it.
+func (l *Login) keepToken(ctx context.Context, rec *record, token *Token, refreshed bool) {
+	err := l.save(ctx, rec)
+	if err != nil {
+		l.logger().WarnContext(ctx, "a login could not be saved and lasts for this process only", "server", l.name(), "cause", err)
+	}
+	l.mu.Lock()
+	l.saveErr = err
+	l.mu.Unlock()
+	l.keeper.set(token, time.Now(), refreshed)
+}
+
+func (l *Login) countStepUp(operation string) error {
+	limit := l.MaxStepUps
+	if limit <= 0 {
+		limit = defaultStepUps
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stepUps == nil {
+		l.stepUps = map[string]stepUp{}
+	}
+	for op, s := range l.stepUps {
+		if time.Since(s.last) > stepUpWindow {
+			delete(l.stepUps, op)
+		}
+	}
+	s := l.stepUps[operation]
+	if s.times >= limit {
+		return fmt.Errorf("%s: it still refuses %s for want of scopes after %d logins for it", l.name(), operation, s.times)
+	}
+	l.stepUps[operation] = stepUp{s.times + 1, time.Now()}
+	return nil
+}
+
+// name is the server for a message.
+func (l *Login) name() string {
+	if l.server != nil {
+		return brief(l.server)
+	}
+	return briefString(l.Server)
+}
+
+func (l *Login) clientName() string {
+	if l.ClientName == "" {
+		return "Tramontane"
+	}
+	return l.ClientName
+}
+
+func (l *Login) logger() *slog.Logger {
+	if l.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return l.Logger
+}
+
+// String says what the login is for, without its secrets.
+func (l *Login) String() string { return "login to " + briefString(l.Server) }
+
+// Format writes what String returns, for every verb.
+func (l *Login) Format(s fmt.State, _ rune) { io.WriteString(s, l.String()) }
+
+// LogValue implements [slog.LogValuer].
+func (l *Login) LogValue() slog.Value { return slog.StringValue(l.String()) }
