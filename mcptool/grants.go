@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -24,8 +25,8 @@ import (
 // that share a file see each other's grants at once, but two that change it in
 // the same moment may lose one change.
 type Grants struct {
-	// Path is a JSON file of this person's, which is made when it is needed. If
-	// zero, grants end with the program.
+	// Path is a JSON file of this person's, which is made when it is needed, as
+	// is its directory. If zero, grants end with the program.
 	Path string
 
 	// Servers are those of the run. A grant is bound to how its server is
@@ -114,6 +115,9 @@ func (g *Grants) change(edit func([]Grant) []Grant) error {
 		return nil
 	}
 	data, err := marshalRaw(grantFile{grantVersion, all})
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(g.Path), 0o700)
+	}
 	if err == nil {
 		err = writeFileAtomic(g.Path, indented(data), 0o600)
 	}
