@@ -24,6 +24,7 @@ const (
 	exitNoTool     = 5
 	exitLimit      = 6
 	exitPending    = 7
+	exitDrift      = 8
 	exitHangup     = 129
 	exitInterrupt  = 130
 	exitTerminated = 143
@@ -32,12 +33,13 @@ const (
 const exitHelp = `Exit codes:
   0    done
   1    the run failed: the answer is not what the schema asks for, output could not be written, ...
-  2    wrong flags, or a config or schema that cannot be used; nothing was started
-  3    an MCP server did not start
+  2    wrong flags, or a config, schema or rule that cannot be used
+  3    an MCP server did not start, or wants a login first
   4    the API or the model cannot be reached, or refused the request
   5    the offline demo model found no tool that fits
   6    a limit was reached: --max-turns or --timeout
-  7    calls wait for approval
+  7    calls wait for approval, and there is no terminal to ask at
+  8    tools are not as the lock file pins them
   129  the terminal was closed (SIGHUP)
   130  interrupted (Ctrl-C)
   143  terminated (SIGTERM)`
@@ -96,7 +98,7 @@ func classify(ctx context.Context, err error) error {
 	case errors.Is(err, tramontane.ErrMaxTurns):
 		return &exitError{exitLimit, fmt.Errorf("%w; allow more with --max-turns", err)}
 	case errors.Is(err, tramontane.ErrPending):
-		return &exitError{exitPending, fmt.Errorf("%w, which this command cannot give; a Go program can: see tramontane.RunOptions", err)}
+		return &exitError{exitPending, fmt.Errorf("%w; run this at a terminal to be asked, or without the rule of --confirm that is about them", err)}
 	case refused:
 		return &exitError{exitNoTool, err}
 	case answered && apiError.Code == "offline_no_tool":

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mcptool"
 )
 
@@ -33,7 +33,8 @@ func newMCPCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newMCPListCommand(), newMCPTestCommand(), newMCPToolsCommand(), newMCPCallCommand())
+	cmd.AddCommand(newMCPListCommand(), newMCPTestCommand(), newMCPToolsCommand(), newMCPCallCommand(),
+		newMCPLockCommand(), newMCPGrantsCommand())
 	return cmd
 }
 
@@ -54,59 +55,59 @@ func (f *mcpFlags) add(cmd *cobra.Command) {
 
 // A mcpJob is a command under mcp that is checked and ready to start.
 type mcpJob struct {
-	servers mcptool.Servers
-	json    bool
-	out     *printer
-	cancel  context.CancelFunc
+	*toolbox
+	person *person // nil if there is none
+	tty    io.Closer
+	json   bool
+	out    *printer
+	cancel context.CancelFunc
 }
 
-// begin checks the flags and returns the servers, those named or all. The
-// caller calls end.
-func (f *mcpFlags) begin(cmd *cobra.Command, names []string) (context.Context, *mcpJob, error) {
+// begin checks the flags and returns the job. The caller calls end.
+func (f *mcpFlags) begin(cmd *cobra.Command) (context.Context, *mcpJob, error) {
 	if f.output != outputText && f.output != outputJSON {
 		return nil, nil, usageErrorf("--output %q: want %s or %s", f.output, outputText, outputJSON)
 	}
-	servers, err := f.load(newLogger(cmd.ErrOrStderr()))
+	box, err := f.load(newLogger(cmd.ErrOrStderr()))
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(servers) == 0 {
+	if len(box.servers) == 0 {
 		return nil, nil, usageErrorf("no MCP server is named; give --mcp-config FILE or --mcp 'NAME=COMMAND ARG...'; see %s --help", cmd.CommandPath())
 	}
-	servers, err = choose(servers, names)
-	if err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := cmd.Context(), context.CancelFunc(func() {})
-	if f.timeout > 0 {
-		ctx, cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeout)
-	}
-	return ctx, &mcpJob{
-		servers: servers,
+	j := &mcpJob{
+		toolbox: box,
 		json:    f.output == outputJSON,
 		out:     &printer{out: cmd.OutOrStdout()},
-		cancel:  cancel,
-	}, nil
+		cancel:  func() {},
+	}
+	j.person, j.tty = findPerson(box)
+	ctx := cmd.Context()
+	if f.timeout > 0 {
+		ctx, j.cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeout)
+	}
+	return ctx, j, nil
 }
 
 func (j *mcpJob) end() {
 	j.servers.Close()
+	j.tty.Close()
 	j.cancel()
 }
 
-// choose returns the servers of these names, or all if there are none.
-func choose(servers mcptool.Servers, names []string) (mcptool.Servers, error) {
+// named returns the servers of these names, or all if there are none.
+func (j *mcpJob) named(names []string) (mcptool.Servers, error) {
 	if len(names) == 0 {
-		return servers, nil
+		return j.servers, nil
 	}
 	var chosen mcptool.Servers
 	for _, name := range names {
-		i := slices.IndexFunc(servers, func(s *mcptool.Server) bool { return s.Name == name })
+		i := slices.IndexFunc(j.servers, func(s *mcptool.Server) bool { return s.Name == name })
 		if i < 0 {
-			return nil, usageErrorf("there is no MCP server %q; there are %s", name, serverNames(servers))
+			return nil, usageErrorf("there is no MCP server %q; there are %s", name, serverNames(j.servers))
 		}
-		if !slices.Contains(chosen, servers[i]) {
-			chosen = append(chosen, servers[i])
+		if !slices.Contains(chosen, j.servers[i]) {
+			chosen = append(chosen, j.servers[i])
 		}
 	}
 	return chosen, nil
@@ -150,19 +151,20 @@ func (t *table) write(w io.Writer) error {
 	return outputError(err)
 }
 
-// printable makes text of a server fit for one line of a terminal: it may hold
-// line ends, and sequences that would change what is shown.
+// printable makes text of a server fit for one line of a terminal.
 func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n', r == '\t', r == '\r':
-			return ' '
-		case r < ' ', r == 0x7f, 0x80 <= r && r < 0xa0, 0x202a <= r && r <= 0x202e, 0x2066 <= r && r <= 0x2069, r == 0x200e, r == 0x200f:
-			return '�'
+	return visible(strings.Join(strings.Fields(s), " "))
+}
+
+// visible replaces what would change how a terminal shows the rest: control
+// characters, and those that turn the direction of text.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return '\uFFFD'
 		}
 		return r
 	}, s)
-	return strings.Join(strings.Fields(s), " ")
 }
 
 // shorten cuts s after n characters.
@@ -171,9 +173,4 @@ func shorten(s string, n int) string {
 		return string(runes[:n-1]) + "…"
 	}
 	return s
-}
-
-// toolsOf starts the servers and returns their tools.
-func (j *mcpJob) toolsOf(ctx context.Context) ([]tramontane.Tool, error) {
-	return startServers(ctx, j.servers)
 }

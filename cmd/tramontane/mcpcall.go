@@ -40,7 +40,7 @@ func newMCPCallCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, j, err := f.begin(cmd, nil)
+			ctx, j, err := f.begin(cmd)
 			if err != nil {
 				return err
 			}
@@ -53,7 +53,7 @@ func newMCPCallCommand() *cobra.Command {
 }
 
 func (j *mcpJob) call(ctx context.Context, name string, words []string, stdin io.Reader) error {
-	tools, err := j.toolsOf(ctx)
+	tools, err := j.start(ctx, j.person)
 	if err != nil {
 		return err
 	}

@@ -24,12 +24,16 @@ func newMCPTestCommand() *cobra.Command {
 		Long:    mcpTestHelp,
 		Example: "  tramontane mcp test --mcp-config mcp.json\n  tramontane mcp test --mcp 'docs=https://example.com/mcp'",
 		RunE: func(cmd *cobra.Command, names []string) error {
-			ctx, j, err := f.begin(cmd, names)
+			ctx, j, err := f.begin(cmd)
 			if err != nil {
 				return err
 			}
 			defer j.end()
-			return j.test(ctx)
+			servers, err := j.named(names)
+			if err != nil {
+				return err
+			}
+			return j.test(ctx, servers)
 		},
 	}
 	f.add(cmd)
@@ -46,10 +50,10 @@ type testedServer struct {
 	Error           string        `json:"error,omitempty"`
 }
 
-func (j *mcpJob) test(ctx context.Context) error {
-	tested := make([]testedServer, len(j.servers))
+func (j *mcpJob) test(ctx context.Context, servers mcptool.Servers) error {
+	tested := make([]testedServer, len(servers))
 	var wg sync.WaitGroup
-	for i, s := range j.servers {
+	for i, s := range servers {
 		wg.Go(func() { tested[i] = testServer(ctx, s) })
 	}
 	wg.Wait()

@@ -19,7 +19,7 @@ func newMCPListCommand() *cobra.Command {
 		Example: "  tramontane mcp list --mcp-config mcp.json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, j, err := f.begin(cmd, nil)
+			_, j, err := f.begin(cmd)
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -24,12 +25,12 @@ func newMCPToolsCommand() *cobra.Command {
 		Long:    mcpToolsHelp,
 		Example: "  tramontane mcp tools --mcp 'files=npx -y @modelcontextprotocol/server-filesystem .'",
 		RunE: func(cmd *cobra.Command, names []string) error {
-			ctx, j, err := f.begin(cmd, names)
+			ctx, j, err := f.begin(cmd)
 			if err != nil {
 				return err
 			}
 			defer j.end()
-			return j.listTools(ctx)
+			return j.listTools(ctx, names)
 		},
 	}
 	f.add(cmd)
@@ -49,11 +50,18 @@ type describedTool struct {
 	Output     json.RawMessage `json:"output,omitempty"`
 }
 
-func (j *mcpJob) listTools(ctx context.Context) error {
-	tools, err := j.toolsOf(ctx)
+func (j *mcpJob) listTools(ctx context.Context, names []string) error {
+	if _, err := j.named(names); err != nil {
+		return err
+	}
+	tools, err := j.start(ctx, j.person)
 	if err != nil {
 		return err
 	}
+	// All servers were started: rules may be about any of them.
+	tools = slices.DeleteFunc(tools, func(t tramontane.Tool) bool {
+		return len(names) > 0 && !slices.Contains(names, t.Definition().Server)
+	})
 	if j.json {
 		all := []describedTool{}
 		for i, r := range newToolReports(tools) {

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tramontane-dev/tramontane"
-	"github.com/tramontane-dev/tramontane/mcptool"
 	"github.com/tramontane-dev/tramontane/server"
 	"github.com/tramontane-dev/tramontane/server/sqlite"
 )
@@ -100,7 +99,7 @@ type job struct {
 	prompt  string
 	api     *apiChoice
 	output  *tramontane.Output
-	servers mcptool.Servers
+	box     *toolbox
 	printer *printer
 }
 
@@ -140,7 +139,7 @@ func (f *runFlags) check(cmd *cobra.Command, args []string) (*job, error) {
 			return nil, err
 		}
 	}
-	if j.servers, err = f.load(newLogger(cmd.ErrOrStderr())); err != nil {
+	if j.box, err = f.load(newLogger(cmd.ErrOrStderr())); err != nil {
 		return nil, err
 	}
 	j.prompt, err = readPrompt(args, cmd.InOrStdin())
@@ -184,20 +183,22 @@ func (j *job) run(ctx context.Context) error {
 			defer store.Close()
 		}
 	}
-	defer j.servers.Close()
+	defer j.box.servers.Close()
+	person, tty := findPerson(j.box)
+	defer tty.Close()
 	var tools []tramontane.Tool
 	if err == nil {
-		tools, err = startServers(ctx, j.servers)
+		tools, err = j.box.start(ctx, person)
 	}
-	if printErr := j.printer.start(j.api.model, j.flags.agent, newServerReports(j.servers, tools), tools); err == nil {
+	if printErr := j.printer.start(j.api.model, j.flags.agent, newServerReports(j.box.servers, tools), tools); err == nil {
 		err = printErr
 	}
 	var result *tramontane.Result
 	if err == nil {
-		result, err = j.ask(ctx, store, tools)
+		result, err = j.ask(ctx, store, tools, person)
 		err = classify(ctx, err)
 	}
-	r := newReport(result, newServerReports(j.servers, tools), err)
+	r := newReport(result, newServerReports(j.box.servers, tools), err)
 	if printErr := j.printer.end(r); err == nil {
 		err = printErr
 	}
@@ -206,7 +207,7 @@ func (j *job) run(ctx context.Context) error {
 
 // ask runs the runner. If no API is named, the one that it talks to is served
 // in this process, over the store.
-func (j *job) ask(ctx context.Context, store server.Store, tools []tramontane.Tool) (*tramontane.Result, error) {
+func (j *job) ask(ctx context.Context, store server.Store, tools []tramontane.Tool, person *person) (*tramontane.Result, error) {
 	runner := &tramontane.Runner{
 		Client:       j.api.client,
 		Model:        j.api.model,
@@ -215,6 +216,11 @@ func (j *job) ask(ctx context.Context, store server.Store, tools []tramontane.To
 		Tools:        tools,
 		Output:       j.output,
 		MaxTurns:     j.flags.maxTurns,
+		ConfirmOnly:  true,
+		Logger:       j.box.guard.Logger,
+	}
+	if person != nil {
+		runner.Approve = person.approve
 	}
 	input := tramontane.UserText(j.prompt)
 	if runner.Client != nil {

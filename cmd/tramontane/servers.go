@@ -20,20 +20,71 @@ import (
 	"github.com/tramontane-dev/tramontane/mcptool"
 )
 
-// serverFlags are the flags that name MCP servers.
+// serverFlags are the flags that name MCP servers, and what of them is used.
 type serverFlags struct {
 	configs []string
 	mcp     []string
+	include []string
+	exclude []string
+	confirm []string
+	lock    string
+	onDrift string
+}
+
+// A toolbox is the MCP servers of a command, and what of them is used.
+type toolbox struct {
+	servers mcptool.Servers
+	guard   *mcptool.Guard
 }
 
 func (f *serverFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.configs, "mcp-config", nil, "JSON `FILE` with \"mcpServers\", as other MCP clients have it; relative paths start at the file (repeatable)")
 	flags.StringArrayVar(&f.mcp, "mcp", nil, "MCP server as `'NAME=COMMAND ARG...'` or 'NAME=https://...' (repeatable)")
+	flags.StringArrayVar(&f.include, "include", nil, "use only the tools with this `RULE`: NAME, a glob, /regexp/, @read-only, SERVER:RULE (repeatable)")
+	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave the tools with this `RULE` out (repeatable)")
+	flags.StringArrayVar(&f.confirm, "confirm", nil, "ask before each call of the tools with this `RULE` (repeatable)")
+	flags.StringVar(&f.lock, "lock", "", "lock `FILE` that pins the tools, as tramontane mcp lock writes it")
+	flags.StringVar(&f.onDrift, "on-drift", string(mcptool.BlockDrift), "`MODE` for tools that are not as they are pinned: block, ask or warn")
 }
 
 // load returns the servers of the config files and of the --mcp flags, none of
 // them started.
-func (f *serverFlags) load(logger *slog.Logger) (mcptool.Servers, error) {
+func (f *serverFlags) load(logger *slog.Logger) (*toolbox, error) {
+	box := &toolbox{guard: &mcptool.Guard{LockFile: f.lock, Logger: logger}}
+	if err := f.rules(&box.guard.Policy); err != nil {
+		return nil, err
+	}
+	mode, err := mcptool.ParseDriftMode(f.onDrift)
+	if err != nil {
+		return nil, usageErrorf("--on-drift: %w", err)
+	}
+	box.guard.OnDrift = mode
+	if box.servers, err = f.loadServers(logger); err != nil {
+		return nil, err
+	}
+	box.guard.Toolset = box.servers
+	return box, nil
+}
+
+// rules adds the rules of the flags to a policy.
+func (f *serverFlags) rules(p *mcptool.Policy) error {
+	for _, kind := range []struct {
+		flag  string
+		texts []string
+		to    *[]mcptool.Rule
+	}{{"include", f.include, &p.Include}, {"exclude", f.exclude, &p.Exclude}, {"confirm", f.confirm, &p.Confirm}} {
+		for _, text := range kind.texts {
+			rule, err := mcptool.ParseRule(text)
+			if err != nil {
+				return usageErrorf("--%s: %w", kind.flag, err)
+			}
+			*kind.to = append(*kind.to, rule)
+		}
+	}
+	return nil
+}
+
+func (f *serverFlags) loadServers(logger *slog.Logger) (mcptool.Servers, error) {
 	var servers mcptool.Servers
 	for _, path := range f.configs {
 		data, err := os.ReadFile(path)
@@ -91,14 +142,15 @@ func parseServerFlag(flag string) (*mcptool.Server, error) {
 	return &mcptool.Server{Name: name, Command: words[0], Args: words[1:]}, nil
 }
 
-// startServers starts the servers side by side and lists their tools. When one
-// cannot be had, the others are no longer waited for.
-func startServers(ctx context.Context, servers mcptool.Servers) ([]tramontane.Tool, error) {
+// start starts the servers side by side and returns the tools that are used.
+// When a server that is required cannot be had, the others are no longer waited
+// for. The person, who may be nil, is asked where the flags want it.
+func (b *toolbox) start(ctx context.Context, p *person) ([]tramontane.Tool, error) {
 	startCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	errs := make([]error, len(servers))
+	errs := make([]error, len(b.servers))
 	var wg sync.WaitGroup
-	for i, s := range servers {
+	for i, s := range b.servers {
 		wg.Go(func() {
 			_, err := s.Tools(startCtx)
 			if err != nil && startCtx.Err() == nil {
@@ -114,18 +166,22 @@ func startServers(ctx context.Context, servers mcptool.Servers) ([]tramontane.To
 	if err := errors.Join(errs...); err != nil {
 		return nil, &exitError{exitServer, err}
 	}
-	tools, err := servers.Tools(ctx)
-	if err != nil {
-		return nil, classifyStart(ctx, err)
+	if p != nil {
+		b.guard.Ask = p.acceptDrift
 	}
-	return tools, nil
-}
-
-func classifyStart(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ended(ctx)
+	tools, err := b.guard.Tools(ctx)
+	drift, drifted := errors.AsType[*mcptool.DriftError](err)
+	switch {
+	case err == nil:
+		return tools, nil
+	case ctx.Err() != nil:
+		return nil, ended(ctx)
+	case drifted && drift.Missing:
+		return nil, &exitError{exitDrift, err}
+	case drifted:
+		return nil, &exitError{exitDrift, fmt.Errorf("%s\n%w", strings.TrimSpace(drift.Drift.String()), err)}
 	}
-	return &exitError{exitServer, err}
+	return nil, &exitError{exitUsage, err}
 }
 
 // startError says of a server that it did not start. It names the command

@@ -1,0 +1,5 @@
+package main
+
+// terminalPath is the console of the process, whatever its standard input and
+// output are.
+const terminalPath = "CON"
