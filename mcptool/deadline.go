@@ -28,7 +28,10 @@ type deadline struct {
 }
 
 // A timeoutError is the cause of the end of a context whose deadline passed.
-type timeoutError struct{ what string }
+type timeoutError struct {
+	what   string
+	person bool // it was a person who did not answer
+}
 
 func (e *timeoutError) Error() string { return e.what }
 
@@ -70,11 +73,11 @@ func (d *deadline) ring() {
 	case d.persons > 0 && now.Sub(d.since) < d.patience:
 		d.timer.Reset(d.patience - now.Sub(d.since))
 	case d.persons > 0:
-		d.cancel(&timeoutError{fmt.Sprintf("no person answered within %v", personTime)})
+		d.cancel(&timeoutError{fmt.Sprintf("no person answered within %v", personTime), true})
 	case d.quiet < d.total && !now.Before(d.hardEnd):
-		d.cancel(&timeoutError{fmt.Sprintf("no end within %v, the longest that a call may take", d.total)})
+		d.cancel(&timeoutError{fmt.Sprintf("no end within %v, the longest that a call may take", d.total), false})
 	case !now.Before(d.quietEnd), !now.Before(d.hardEnd):
-		d.cancel(&timeoutError{fmt.Sprintf("no answer within %v", d.quiet)})
+		d.cancel(&timeoutError{fmt.Sprintf("no answer within %v", d.quiet), false})
 	default:
 		d.arm() // news came while the timer rang
 	}

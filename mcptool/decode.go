@@ -118,14 +118,20 @@ func (c *content) UnmarshalJSON(raw []byte) error {
 
 // A listedTool is a tool as tools/list names it.
 type listedTool struct {
-	Name        string          `json:"name"`
-	Title       string          `json:"title"`
-	Description string          `json:"description"`
-	InputSchema json.RawMessage `json:"inputSchema"`
-	Annotations struct {
-		Title        string `json:"title"`
-		ReadOnlyHint bool   `json:"readOnlyHint"`
+	Name         string          `json:"name"`
+	Title        string          `json:"title"`
+	Description  string          `json:"description"`
+	InputSchema  json.RawMessage `json:"inputSchema"`
+	OutputSchema json.RawMessage `json:"outputSchema"`
+	Annotations  struct {
+		Title       string `json:"title"`
+		ReadOnly    *bool  `json:"readOnlyHint"`    // unset: false
+		Idempotent  *bool  `json:"idempotentHint"`  // unset: false
+		Destructive *bool  `json:"destructiveHint"` // unset: true
+		OpenWorld   *bool  `json:"openWorldHint"`   // unset: true
 	} `json:"annotations"`
+
+	raw json.RawMessage // as it came
 }
 
 // A toolPage is the result of one tools/list. Tools are decoded one by one, so
@@ -133,6 +139,7 @@ type listedTool struct {
 type toolPage struct {
 	Tools      []json.RawMessage `json:"tools"`
 	NextCursor string            `json:"nextCursor"`
+	TTL        float64           `json:"ttlMs"`
 }
 
 func decodeTool(raw json.RawMessage) (*listedTool, error) {
@@ -146,5 +153,9 @@ func decodeTool(raw json.RawMessage) (*listedTool, error) {
 	if len(t.InputSchema) > 0 && t.InputSchema[0] != '{' {
 		return nil, errors.New("its inputSchema is no object")
 	}
+	if string(t.OutputSchema) == "null" {
+		t.OutputSchema = nil
+	}
+	t.raw = raw
 	return &t, nil
 }

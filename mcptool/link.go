@@ -69,12 +69,12 @@ var (
 )
 
 // A link is a connection to a server that we look after. The SDK reads and
-// writes it, by way of a guard. What goes wrong with one request is the error
+// writes it, by way of a tap. What goes wrong with one request is the error
 // of the response to it, so that the session lives on; Read fails only when the
 // link has ended, and ended tells why from then on.
 //
 // The context of Write is that of the call behind the message, whose clock
-// [Server.pause] stops.
+// pauseClock stops.
 type link interface {
 	mcp.Transport
 	mcp.Connection

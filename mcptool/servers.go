@@ -14,9 +14,10 @@ import (
 // refuses to start when two names meet.
 type Servers []*Server
 
-// Tools starts the servers side by side, where that is needed, and returns
-// their tools in the order of the servers. If some of them fail, it returns an
-// error that names each.
+// Tools starts or reaches the servers side by side, where that is needed, and
+// returns their tools in the order of the servers. If servers fail that are
+// Required, it returns an error with a line for each; see [Server.Tools] for
+// the others.
 func (s Servers) Tools(ctx context.Context) ([]tramontane.Tool, error) {
 	names := make(map[string]bool)
 	for _, server := range s {
@@ -29,7 +30,7 @@ func (s Servers) Tools(ctx context.Context) ([]tramontane.Tool, error) {
 	errs := make([]error, len(s))
 	var wg sync.WaitGroup
 	for i, server := range s {
-		wg.Go(func() { lists[i], errs[i] = server.list(ctx) })
+		wg.Go(func() { lists[i], errs[i] = server.offer(ctx) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -40,6 +41,36 @@ func (s Servers) Tools(ctx context.Context) ([]tramontane.Tool, error) {
 		all = append(all, list...)
 	}
 	return nameTools(all)
+}
+
+// offer returns the tools that a run gets, as Need says. An error ends the run.
+func (s *Server) offer(ctx context.Context) ([]*tool, error) {
+	s.init()
+	if s.Need == Lazy {
+		if tools, ok := s.cachedTools(); ok {
+			s.hear(ctx)
+			return tools, nil
+		}
+	}
+	if s.Need == Required {
+		s.mu.Lock()
+		s.backoff.forgive()
+		s.mu.Unlock()
+	}
+	tools, err := s.list(ctx)
+	if err == nil {
+		s.hear(ctx) // from now on: of what came before, it has the newest
+		return tools, nil
+	}
+	never := s.check() != nil // can it be had
+	if s.Need == Required || never || ctx.Err() != nil || s.life.Err() != nil {
+		return nil, err
+	}
+	s.logger().WarnContext(ctx, "a run goes on without the tools of an mcp server", "server", s.Name, "cause", err)
+	event := s.stateEvent()
+	event.Err = err // it may say more than the state: when it is tried again
+	tramontane.Emit(ctx, event)
+	return nil, nil
 }
 
 // Status returns how each server is doing, in their order.

@@ -63,8 +63,9 @@ type line struct {
 
 // A frame is a message on its way to the server.
 type frame struct {
-	data []byte
-	done chan error
+	data  []byte
+	whole bool // all but its end was taken; set before done
+	done  chan error
 }
 
 func newStdioConn(proc *process, patience time.Duration, logger *slog.Logger) *stdioConn {
@@ -200,7 +201,8 @@ func (c *stdioConn) ended() error {
 
 // Write sends msg. When ctx ends before the server took the message, Write
 // returns, but a message once begun is still sent whole: half a line would end
-// the session.
+// the session. The error of a message of which the server can have read no
+// more than a part wraps errNotSent.
 func (c *stdioConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 	data, err := jsonrpc.EncodeMessage(msg)
 	if err != nil {
@@ -215,14 +217,17 @@ func (c *stdioConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-c.closing:
-		return c.end(errClosed)
+		return fmt.Errorf("%w: %w", errNotSent, c.end(errClosed))
 	}
 	select {
 	case err := <-f.done:
-		if err != nil {
+		switch {
+		case err == nil:
+			return nil
+		case f.whole:
 			return c.fail(err)
 		}
-		return nil
+		return fmt.Errorf("%w: %w", errNotSent, c.fail(err))
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -233,7 +238,8 @@ func (c *stdioConn) writeAll() {
 	for {
 		select {
 		case f := <-c.out:
-			_, err := c.proc.stdin.Write(f.data)
+			n, err := c.proc.stdin.Write(f.data)
+			f.whole = n >= len(f.data)-1
 			f.done <- err
 		case <-c.closing:
 			return

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -16,9 +18,6 @@ import (
 // servers that want to tell repeated calls apart.
 const callKeyMeta = "tramontane/callKey"
 
-// maxPages bounds a list whose cursors never end.
-const maxPages = 1000
-
 // A tool is one tool of a server.
 type tool struct {
 	server *Server
@@ -27,96 +26,6 @@ type tool struct {
 
 // Definition implements tramontane.Tool.
 func (t *tool) Definition() tramontane.Definition { return t.def }
-
-// list returns the server's tools, each without its name for the model.
-func (s *Server) list(ctx context.Context) ([]*tool, error) {
-	sess, err := s.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var defs []tramontane.Definition
-	if sess.InitializeResult().ProtocolVersion <= legacyVersion {
-		defs, err = sess.conn.list().load(func() ([]tramontane.Definition, error) { return s.listPages(ctx, sess) })
-	} else {
-		// Notices of changes come only to who listens for them, and the SDK
-		// remembers the answer for as long as the server allows.
-		defs, err = s.listPages(ctx, sess)
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	s.tools = len(defs)
-	s.mu.Unlock()
-	tools := make([]*tool, len(defs))
-	for i, def := range defs {
-		tools[i] = &tool{s, def}
-	}
-	return tools, nil
-}
-
-// listPages asks a session for its tools.
-func (s *Server) listPages(ctx context.Context, sess *session) ([]tramontane.Definition, error) {
-	var tools []tramontane.Definition
-	params := &mcp.ListToolsParams{}
-	seen := make(map[string]bool)
-	for page := 1; ; page++ {
-		raw, err := s.request(ctx, sess, func(ctx context.Context) (json.RawMessage, error) {
-			return rawResult(sess.ListTools(ctx, params))
-		})
-		var wire *jsonrpc.Error
-		if errors.As(err, &wire) && wire.Code == jsonrpc.CodeMethodNotFound {
-			break // a server of prompts or resources only
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: list tools: %w", s, err)
-		}
-		var list toolPage
-		if err := json.Unmarshal(raw, &list); err != nil {
-			return nil, fmt.Errorf("%s: list tools: the answer is malformed: %w", s, err)
-		}
-		for _, raw := range list.Tools {
-			t, err := decodeTool(raw)
-			if err == nil && seen[t.Name] {
-				err = errors.New("its name was listed before")
-			}
-			if err != nil {
-				s.logger().WarnContext(ctx, "mcp server offers a tool that cannot be used",
-					"server", s.Name, "tool", string(raw[:min(len(raw), 200)]), "cause", err)
-				continue
-			}
-			seen[t.Name] = true
-			tools = append(tools, s.definition(t))
-		}
-		if list.NextCursor == "" {
-			break
-		}
-		if list.NextCursor == params.Cursor {
-			return nil, fmt.Errorf("%s: list tools: page %q says that it follows itself", s, params.Cursor)
-		}
-		if page == maxPages {
-			return nil, fmt.Errorf("%s: list tools: there are more than %d pages", s, maxPages)
-		}
-		params = &mcp.ListToolsParams{Cursor: list.NextCursor}
-	}
-	return tools, nil
-}
-
-func (s *Server) definition(t *listedTool) tramontane.Definition {
-	def := tramontane.Definition{
-		Description: t.Description,
-		Parameters:  t.InputSchema,
-		Server:      s.Name,
-		Original:    t.Name,
-		ReadOnly:    t.Annotations.ReadOnlyHint,
-	}
-	for _, s := range []string{t.Title, t.Annotations.Title} {
-		if def.Description == "" {
-			def.Description = s
-		}
-	}
-	return def
-}
 
 // nameTools gives the tools their names, unique among them.
 func nameTools(tools []*tool) ([]tramontane.Tool, error) {
@@ -136,66 +45,191 @@ func nameTools(tools []*tool) ([]tramontane.Tool, error) {
 	return named, nil
 }
 
-// Call sends the call to the server, once: it is never sent again, whatever
-// happens to it. When ctx ends, the server is told that the call is cancelled.
-// A result that the server marks as an error is no error of Call. The error
-// wraps [tramontane.ErrOutcomeUnknown] unless the server answered with it or
-// cannot have seen the call.
+// Call sends the call to the server, starting or reaching it first where that
+// is needed. It is sent a second time, once, on a new session, if it is certain
+// that the server did not work on it, or if the tool is Safe and no answer can
+// come any more; never otherwise. When ctx ends, the server is told that the
+// call is cancelled. A result that the server marks as an error is no error of
+// Call. The error wraps [tramontane.ErrOutcomeUnknown] unless the server
+// answered with it or cannot have worked on the call.
 func (t *tool) Call(ctx context.Context, call *tramontane.Call) (*tramontane.ToolResult, error) {
-	s := t.server
-	s.init()
-	s.mu.Lock()
-	sess := s.session
-	s.mu.Unlock()
-	if err := sess.conn.ended(); err != nil {
-		return nil, fmt.Errorf("%s: tool %s: %w: %w", s, t.def.Original, errNotSent, err)
+	raw, err := t.call(ctx, call)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("%s: tool %s: %w", t.server, t.def.Original, err))
 	}
-	params := &mcp.CallToolParams{Name: t.def.Original, Arguments: json.RawMessage(`{}`)}
+	return decodeResult(raw), nil
+}
+
+func (t *tool) call(ctx context.Context, call *tramontane.Call) (json.RawMessage, error) {
+	s := t.server
+	var lost error // why the outcome of the first sending is unknown
+	for again := false; ; again = true {
+		sess, err := s.connect(ctx)
+		if err != nil && lost != nil {
+			return nil, fmt.Errorf("%w: %w; it could not be sent again: %w", tramontane.ErrOutcomeUnknown, lost, err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errNotSent, err)
+		}
+		raw, err := s.request(ctx, sess, call, func(ctx context.Context) (json.RawMessage, error) {
+			return rawResult(sess.CallTool(ctx, t.params(ctx, call)))
+		})
+		var wire *jsonrpc.Error
+		notSent := errors.Is(err, errNotSent)
+		over := ctx.Err() != nil || errors.Is(err, errTimeout)
+		switch {
+		case err == nil:
+			return raw, nil
+		case errors.As(err, &wire):
+			return nil, err
+		case notSent && sess.conn.ended() != nil && !over && !again:
+			s.logger().InfoContext(ctx, "a call that did not reach the mcp server is sent again",
+				"server", s.Name, "tool", t.def.Original, "call", call.Key, "cause", err)
+		case !notSent && t.def.Safe && !over && !again:
+			lost = err
+			s.logger().InfoContext(ctx, "a call without an answer is sent again, as its tool is safe",
+				"server", s.Name, "tool", t.def.Original, "call", call.Key, "cause", err)
+		case notSent && lost == nil:
+			return nil, err
+		case lost != nil:
+			return nil, fmt.Errorf("%w: sent twice: %w; %w", tramontane.ErrOutcomeUnknown, lost, err)
+		default:
+			return nil, fmt.Errorf("%w: %w", tramontane.ErrOutcomeUnknown, err)
+		}
+	}
+}
+
+// params returns the parameters of the request for a call.
+func (t *tool) params(ctx context.Context, call *tramontane.Call) *mcp.CallToolParams {
+	params := &mcp.CallToolParams{Meta: mcp.Meta{}, Name: t.def.Original, Arguments: json.RawMessage(`{}`)}
 	if len(call.Arguments) > 0 && string(call.Arguments) != "null" {
 		params.Arguments = call.Arguments
 	}
 	if call.Key != "" {
-		params.Meta = mcp.Meta{callKeyMeta: call.Key}
+		params.Meta[callKeyMeta] = call.Key
 	}
-	raw, err := s.request(ctx, sess, func(ctx context.Context) (json.RawMessage, error) {
-		return rawResult(sess.CallTool(ctx, params))
-	})
-	var wire *jsonrpc.Error
-	switch {
-	case err == nil:
-		return decodeResult(raw), nil
-	case errors.As(err, &wire) || errors.Is(err, errNotSent):
-		return nil, fmt.Errorf("%s: tool %s: %w", s, t.def.Original, err)
-	default:
-		return nil, fmt.Errorf("%s: tool %s: %w: %w", s, t.def.Original, tramontane.ErrOutcomeUnknown, err)
+	if u, ok := ctx.Value(underwayKey{}).(*underway); ok {
+		params.SetProgressToken(u.token)
+	}
+	return params
+}
+
+// An underway is a call that has no answer yet.
+type underway struct {
+	token    string // for news of its progress
+	ctx      context.Context
+	call     *tramontane.Call
+	deadline *deadline
+}
+
+type underwayKey struct{}
+
+// track makes a call known to [Server.progressed] and [Server.pause] until done
+// is called.
+func (s *Server) track(ctx context.Context, call *tramontane.Call, d *deadline) (_ context.Context, done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	u := &underway{token: strconv.Itoa(s.calls), ctx: ctx, call: call, deadline: d}
+	if s.underway == nil {
+		s.underway = make(map[string]*underway)
+	}
+	s.underway[u.token] = u
+	return context.WithValue(ctx, underwayKey{}, u), func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.underway, u.token)
 	}
 }
 
-// request runs do, bounded by CallTimeout, and says of an error what the SDK
-// cannot know.
-func (s *Server) request(ctx context.Context, sess *session, do func(context.Context) (json.RawMessage, error)) (json.RawMessage, error) {
-	limit := s.CallTimeout
+// progressed takes news of the progress of a request: its deadline starts anew.
+// It returns the call and its context, or nil if the token is that of none that
+// is under way.
+func (s *Server) progressed(token any) (context.Context, *tramontane.Call) {
+	name, _ := token.(string)
+	s.mu.Lock()
+	u := s.underway[name]
+	s.mu.Unlock()
+	if u == nil {
+		return nil, nil
+	}
+	u.deadline.news()
+	return u.ctx, u.call
+}
+
+// pause lets deadlines stand still while a person answers a question of the
+// server, until resume is called: that of the request behind ctx, or, since a
+// question need not say which request it belongs to, those of all calls under
+// way.
+func (s *Server) pause(ctx context.Context) (resume func()) {
+	if _, ok := ctx.Value(underwayKey{}).(*underway); ok {
+		return pauseClock(ctx)
+	}
+	s.mu.Lock()
+	var paused []*deadline
+	for _, u := range s.underway {
+		paused = append(paused, u.deadline)
+	}
+	s.mu.Unlock()
+	for _, d := range paused {
+		d.pause()
+	}
+	return func() {
+		for _, d := range paused {
+			d.resume()
+		}
+	}
+}
+
+// errTimeout is in the error of a request whose deadline passed.
+var errTimeout = errors.New("time is up")
+
+// request runs do, which makes a request, within its deadline, and says of an
+// error what the SDK cannot know. Call is nil if the request is no tool call.
+// The error wraps errNotSent only if the server worked on no part of it.
+func (s *Server) request(ctx context.Context, sess *session, call *tramontane.Call, do func(context.Context) (json.RawMessage, error)) (json.RawMessage, error) {
+	limit, total := s.CallTimeout, s.MaxCallTime
 	if limit <= 0 {
 		limit = defaultCallTimeout
 	}
-	reqCtx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
+	if total <= 0 {
+		total = defaultMaxCallTime
+	}
+	reqCtx, deadline, stop := withDeadline(ctx, limit, max(limit, total))
+	defer stop()
+	if call != nil {
+		var done func()
+		reqCtx, done = s.track(reqCtx, call, deadline)
+		defer done()
+	}
+	var rounds atomic.Int32
+	reqCtx = context.WithValue(reqCtx, roundsKey{}, &rounds)
 	raw, err := do(reqCtx)
 	if err == nil {
 		return raw, nil
 	}
+	if errors.Is(err, errSessionLost) {
+		sess.conn.end(errSessionLost)
+	}
+	ended := sess.conn.ended()
 	var wire *jsonrpc.Error
+	var timeout *timeoutError
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("given up before the server answered: %w", ctx.Err())
-	case reqCtx.Err() != nil:
-		return nil, fmt.Errorf("no answer within %v", limit)
-	case sess.conn.ended() != nil && errors.Is(err, mcp.ErrConnectionClosed):
-		return nil, fmt.Errorf("%w: %w", errNotSent, sess.conn.ended())
-	case sess.conn.ended() != nil:
-		return nil, fmt.Errorf("the server ended before it answered: %w", sess.conn.ended())
+	case errors.As(context.Cause(reqCtx), &timeout):
+		return nil, fmt.Errorf("%w: %w", errTimeout, timeout)
+	case errors.Is(err, mcp.ErrConnectionClosed) && rounds.Load() == 0:
+		return nil, fmt.Errorf("%w: %w", errNotSent, ended)
+	case errors.Is(err, errNotSent) && rounds.Load() > 1, errors.Is(err, mcp.ErrConnectionClosed):
+		// The server has worked on the request up to its question.
+		return nil, fmt.Errorf("the answer to the server's question did not reach it: %v", errors.Join(err, ended))
+	case errors.Is(err, errNotSent):
+		return nil, err
 	case errors.As(err, &wire):
 		return nil, fmt.Errorf("the server answered with error %d: %w", wire.Code, wire)
+	case ended != nil:
+		return nil, fmt.Errorf("the server ended before it answered: %w", ended)
 	default:
 		return nil, err
 	}
