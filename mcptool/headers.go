@@ -85,9 +85,14 @@ func withSchema(ctx context.Context, schema json.RawMessage) context.Context {
 	return context.WithValue(ctx, schemaKey{}, schema)
 }
 
+// mirrors reports whether the requests on l have mirroring headers.
+func mirrors(l link) bool {
+	c, ok := l.(*httpLink)
+	return ok && c.isModern()
+}
+
 // checkHeaderParams returns why a tool whose parameters have the schema must
-// not be offered by a server that is reached by streamable HTTP of version
-// 2026-07-28 or later, or nil.
+// not be offered on a link that mirrors, or nil.
 func checkHeaderParams(schema json.RawMessage) error {
 	_, err := headerParams(schema)
 	return err

@@ -234,6 +234,8 @@ func (c *httpLink) call(ctx context.Context, req *jsonrpc.Request, data []byte) 
 		if err = refused; err == nil {
 			err = c.initialize(ctx, req, data)
 		}
+	case "subscriptions/listen":
+		err = c.subscribe(ctx, req)
 	default:
 		err = c.exchange(ctx, req, data)
 	}

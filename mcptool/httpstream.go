@@ -26,6 +26,9 @@ const (
 	maxResumes = 5
 )
 
+// subscribed is the notice that a server sends notices of changes from now on.
+const subscribed = "notifications/subscriptions/acknowledged"
+
 // errNoMessage is in the error of an answer of the right type that is no
 // message.
 var errNoMessage = errors.New("the answer is no message of MCP")
@@ -33,6 +36,11 @@ var errNoMessage = errors.New("the answer is no message of MCP")
 // exchange sends a request and delivers what the server answers. A nil error
 // says that the response was delivered.
 func (c *httpLink) exchange(ctx context.Context, req *jsonrpc.Request, data []byte) error {
+	return c.exchangeAs(ctx, req, data, req.ID)
+}
+
+// exchangeAs is exchange for a request that the SDK knows under the id known.
+func (c *httpLink) exchangeAs(ctx context.Context, req *jsonrpc.Request, data []byte, known jsonrpc.ID) error {
 	ctx, free, cancel := c.within(ctx)
 	defer cancel()
 	resp, err := c.remote.do(ctx, http.MethodPost, c.url, data, c.header(ctx, req))
@@ -42,7 +50,7 @@ func (c *httpLink) exchange(ctx context.Context, req *jsonrpc.Request, data []by
 	if resp.StatusCode >= 300 {
 		return c.failure(resp, req)
 	}
-	x := &exchange{link: c, req: req, free: free, header: resp.Header}
+	x := &exchange{link: c, req: req, known: known, free: free, header: resp.Header}
 	switch kind := mediaType(resp.Header); {
 	case kind == jsonType:
 		return x.body(resp)
@@ -57,7 +65,8 @@ func (c *httpLink) exchange(ctx context.Context, req *jsonrpc.Request, data []by
 type exchange struct {
 	link   *httpLink
 	req    *jsonrpc.Request
-	free   func() // lets the exchange go on when the call is over
+	known  jsonrpc.ID // of the request, for the SDK
+	free   func()     // lets the exchange go on when the call is over
 	header http.Header
 }
 
@@ -73,6 +82,11 @@ func (x *exchange) take(data []byte) (answered bool, err error) {
 			// The call's context often ends as soon as it has its response. The
 			// connection is to be used again all the same.
 			x.free()
+			resp.ID = x.known
+		}
+		if req, ok := msg.(*jsonrpc.Request); ok && req.Method == subscribed && x.known != x.req.ID {
+			// It was listed while nobody listened.
+			x.link.codec.tools.forget()
 		}
 		x.link.deliver(msg)
 	}
@@ -209,7 +223,7 @@ func passing(err error) bool {
 	if answer, ok := errors.AsType[*HTTPError](err); ok {
 		return answer.StatusCode >= 500 || answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusRequestTimeout
 	}
-	return !needsLogin(err)
+	return !needsLogin(err) && !errors.Is(err, errTooLong) && !errors.Is(err, errNoMessage)
 }
 
 // reopenDelay returns how long to wait after so many failures in a row: half of it

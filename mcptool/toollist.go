@@ -169,6 +169,9 @@ func (s *Server) listPages(ctx context.Context, sess *session) (tools []*listedT
 			if err == nil && seen[t.Name] {
 				err = errors.New("its name was listed before")
 			}
+			if err == nil && mirrors(sess.conn.link) {
+				err = checkHeaderParams(t.InputSchema)
+			}
 			if err != nil {
 				shown := string(raw[:min(len(raw), 200)])
 				s.logger().WarnContext(ctx, "mcp server offers a tool that cannot be used", "server", s.Name, "tool", shown, "cause", err)
@@ -205,7 +208,7 @@ func (s *Server) toolsOf(listed []*listedTool) []*tool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tools, s.offered, s.stale = len(listed), listed, false
-	return tools
+	return append(tools, s.resourceTools()...)
 }
 
 // compare lists the tools of a session that took the place of another, and

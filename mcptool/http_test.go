@@ -1,0 +1,465 @@
+package mcptool_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+// A front stands before the MCP server of an HTTP test and counts what comes.
+type front struct {
+	*httptest.Server
+	next http.Handler
+
+	// instead, if not nil, may answer a request itself and say so. Method is
+	// that of the message, or GET or DELETE; nth counts from 1 by method.
+	instead func(method string, nth int, w http.ResponseWriter, r *http.Request) bool
+
+	conns atomic.Int32 // that came
+
+	mu   sync.Mutex
+	seen map[string]int
+	last map[string]http.Header
+}
+
+// newFront serves next, which is closed at the end of the test.
+func newFront(t testing.TB, next http.Handler, instead func(string, int, http.ResponseWriter, *http.Request) bool) *front {
+	t.Helper()
+	f := &front{next: next, instead: instead, seen: make(map[string]int), last: make(map[string]http.Header)}
+	f.Server = httptest.NewUnstartedServer(f)
+	f.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // some tests abort requests
+	f.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			f.conns.Add(1)
+		}
+	}
+	f.Start()
+	t.Cleanup(func() {
+		f.CloseClientConnections()
+		f.Close()
+	})
+	return f
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	method := r.Method
+	if method == http.MethodPost {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the client is gone
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		var msg struct{ Method string }
+		json.Unmarshal(body, &msg)
+		method = msg.Method
+	}
+	f.mu.Lock()
+	f.seen[method]++
+	nth := f.seen[method]
+	f.last[method] = r.Header.Clone()
+	f.mu.Unlock()
+	if f.instead == nil || !f.instead(method, nth, w, r) {
+		f.next.ServeHTTP(w, r)
+	}
+}
+
+func (f *front) count(method string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seen[method]
+}
+
+func (f *front) header(method, key string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last[method].Get(key)
+}
+
+// overHTTP serves s by go-sdk's handler: with sessions the version is
+// 2025-11-25, without it is 2026-07-28, unless the client wants less.
+func overHTTP(t testing.TB, s *mcp.Server, opts mcp.StreamableHTTPOptions) http.Handler {
+	t.Cleanup(func() { // sessions that nobody ended
+		for ss := range s.Sessions() {
+			ss.Close()
+		}
+	})
+	return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s }, &opts)
+}
+
+// remoteServer returns a client of ours for url, closed at the end of the test.
+func remoteServer(t testing.TB, url string) *mcptool.Server {
+	t.Helper()
+	s := &mcptool.Server{
+		Name: "test", URL: url, Transport: mcptool.StreamableHTTP,
+		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return s
+}
+
+// stockHTTP connects the plain go-sdk client to url.
+func stockHTTP(t testing.TB, url string) *mcp.ClientSession {
+	t.Helper()
+	cs, err := stockConnect(t, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cs.Close() })
+	return cs
+}
+
+func stockConnect(t testing.TB, url string) (*mcp.ClientSession, error) {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := mcp.NewClient(&mcp.Implementation{Name: "stock", Version: "1"}, nil)
+	return client.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: transport}}, nil)
+}
+
+// callHTTP calls echo and returns the text of the result.
+func callHTTP(ctx context.Context, t tool) (string, error) {
+	res, err := t.Call(ctx, &tramontane.Call{Arguments: json.RawMessage(`{"text":"hello"}`)})
+	if err != nil {
+		return "", err
+	}
+	return res.Content[0].(*tramontane.TextContent).Text, nil
+}
+
+var httpModes = map[string]mcp.StreamableHTTPOptions{
+	"2025 events": {},
+	"2025 JSON":   {JSONResponse: true},
+	"2026 events": {Stateless: true},
+	"2026 JSON":   {Stateless: true, JSONResponse: true},
+}
+
+func TestHTTPSameAsStock(t *testing.T) {
+	for name, opts := range httpModes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFront(t, overHTTP(t, goodServer(0), opts), nil)
+			s := remoteServer(t, f.URL)
+			sameAsStock(t, stockHTTP(t, f.URL), start(t, s))
+			if got, want := s.Status().ProtocolVersion, map[bool]string{false: "2025-11-25", true: "2026-07-28"}[opts.Stateless]; got != want {
+				t.Errorf("version %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestHTTPHeaders(t *testing.T) {
+	t.Parallel()
+	for name, opts := range httpModes {
+		f := newFront(t, overHTTP(t, goodServer(0), opts), nil)
+		s := remoteServer(t, f.URL)
+		s.Header = http.Header{"X-Static": {"a", "b"}, "Accept": {"text/html"}, "x-raw": {"c"}}
+		type userKey struct{}
+		s.HeaderFunc = func(ctx context.Context, h http.Header) error {
+			if user, ok := ctx.Value(userKey{}).(string); ok {
+				h.Set("X-User", user)
+			}
+			return nil
+		}
+		echo := start(t, s)["echo"]
+		if _, err := callHTTP(context.WithValue(t.Context(), userKey{}, "ann"), echo); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{
+			"X-Static": "a", "X-Raw": "c", "X-User": "ann", "Accept": "application/json, text/event-stream", "Content-Type": "application/json",
+			"Mcp-Protocol-Version": "2025-11-25", "Mcp-Method": "", "Mcp-Name": "",
+		}
+		if opts.Stateless {
+			want["Mcp-Protocol-Version"], want["Mcp-Method"], want["Mcp-Name"] = "2026-07-28", "tools/call", "echo"
+		}
+		for key, value := range want {
+			if got := f.header("tools/call", key); got != value {
+				t.Errorf("%s: %s is %q, want %q", name, key, got, value)
+			}
+		}
+		if got := f.header("tools/call", "Mcp-Session-Id"); (got != "") == opts.Stateless {
+			t.Errorf("%s: session id %q", name, got)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if got, want := f.count(http.MethodDelete), map[bool]int{false: 1, true: 0}[opts.Stateless]; got != want {
+			t.Errorf("%s: %d sessions ended by DELETE, want %d", name, got, want)
+		}
+	}
+}
+
+func TestHeaderFuncFails(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{Stateless: true}), nil)
+	s := remoteServer(t, f.URL)
+	broken := errors.New("no user")
+	var fail atomic.Bool
+	s.HeaderFunc = func(context.Context, http.Header) error {
+		if fail.Load() {
+			return broken
+		}
+		return nil
+	}
+	echo := start(t, s)["echo"]
+	fail.Store(true)
+	if _, err := callHTTP(t.Context(), echo); !errors.Is(err, broken) || errors.Is(err, tramontane.ErrOutcomeUnknown) {
+		t.Errorf("error %v, want that of HeaderFunc", err)
+	}
+	if n := f.count("tools/call"); n != 0 {
+		t.Errorf("%d calls were sent", n)
+	}
+	fail.Store(false)
+	if _, err := callHTTP(t.Context(), echo); err != nil {
+		t.Error(err)
+	}
+}
+
+// In both eras the server learns that a call was given up: of the older ones by
+// a notice, of the newer ones by the end of the request.
+func TestHTTPCancel(t *testing.T) {
+	t.Parallel()
+	for name, opts := range httpModes {
+		opts.PropagateRequestCancellation = true
+		called, cancelled := make(chan struct{}), make(chan struct{})
+		server := goodServer(0)
+		server.AddTool(&mcp.Tool{Name: "wait", InputSchema: json.RawMessage(`{"type":"object"}`)},
+			func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+				close(called)
+				<-ctx.Done()
+				close(cancelled)
+				return nil, ctx.Err()
+			})
+		f := newFront(t, overHTTP(t, server, opts), nil)
+		tools := start(t, remoteServer(t, f.URL))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			_, err := tools["wait"].Call(ctx, &tramontane.Call{})
+			done <- err
+		}()
+		<-called
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error %v", name, err)
+		}
+		select {
+		case <-cancelled:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: the server was not told", name)
+		}
+		if n := f.count("notifications/cancelled"); opts.Stateless && n != 0 {
+			t.Errorf("%s: %d notices, which this version has not", name, n)
+		}
+		if got, err := callHTTP(t.Context(), tools["echo"]); err != nil {
+			t.Errorf("%s: after it: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestHTTPConcurrentCalls(t *testing.T) {
+	t.Parallel()
+	for name, opts := range httpModes {
+		f := newFront(t, overHTTP(t, goodServer(0), opts), nil)
+		echo := start(t, remoteServer(t, f.URL))["echo"]
+		for range 5 {
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() {
+					if _, err := callHTTP(t.Context(), echo); err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		if n := f.conns.Load(); n > 40 {
+			t.Errorf("%s: 100 calls, 20 at once, took %d connections", name, n)
+		}
+	}
+}
+
+// eventStream starts an answer of events.
+func eventStream(w http.ResponseWriter) (send func(format string, args ...any)) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	flush := func() { http.NewResponseController(w).Flush() }
+	flush()
+	return func(format string, args ...any) {
+		fmt.Fprintf(w, format, args...)
+		flush()
+	}
+}
+
+// requestID returns the id of the message in a POST, which can be read again.
+func requestID(r *http.Request) string {
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var msg struct{ ID json.RawMessage }
+	json.Unmarshal(body, &msg)
+	return string(msg.ID)
+}
+
+const calledResult = `{"content":[{"type":"text","text":"resumed"}]}`
+
+func TestHTTPResume(t *testing.T) {
+	t.Parallel()
+	var id, lastID string
+	var closed, again time.Time
+	f := newFront(t, overHTTP(t, legacyServer(), mcp.StreamableHTTPOptions{}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case method == "tools/call" && nth == 1:
+			id = requestID(r)
+			eventStream(w)("id: e-1\nretry: 300\ndata: \n\n")
+			closed = time.Now()
+		case method == http.MethodGet && r.Header.Get("Last-Event-ID") != "":
+			again, lastID = time.Now(), r.Header.Get("Last-Event-ID")
+			eventStream(w)("id: e-2\ndata: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\n\n", id, calledResult)
+		default:
+			return false
+		}
+		return true
+	})
+	got, err := callHTTP(t.Context(), start(t, remoteServer(t, f.URL))["echo"])
+	if err != nil || got != "resumed" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	if lastID != "e-1" {
+		t.Errorf("resumed after %q", lastID)
+	}
+	if wait := again.Sub(closed); wait < 290*time.Millisecond || wait > 2*time.Second {
+		t.Errorf("resumed after %v, the server asked for 300ms", wait)
+	}
+}
+
+// A call whose stream breaks may have run. It is not sent again, and the next
+// one works.
+func TestHTTPBrokenStream(t *testing.T) {
+	t.Parallel()
+	for name, opts := range httpModes {
+		f := newFront(t, overHTTP(t, goodServer(0), opts), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+			if method != "tools/call" || nth > 1 {
+				return false
+			}
+			if opts.JSONResponse {
+				w.Header().Set("Content-Type", "application/json")
+				io.WriteString(w, `{"jsonrpc":"2.0",`)
+			} else {
+				eventStream(w)(": working\n\n")
+			}
+			panic(http.ErrAbortHandler)
+		})
+		fail := start(t, remoteServer(t, f.URL))["fail"]
+		if _, err := fail.call(t.Context(), ""); !errors.Is(err, tramontane.ErrOutcomeUnknown) {
+			t.Errorf("%s: error %v, want an unknown outcome", name, err)
+		}
+		if n := f.count("tools/call"); n != 1 {
+			t.Errorf("%s: the call was sent %d times", name, n)
+		}
+		if _, err := fail.call(t.Context(), ""); err != nil {
+			t.Errorf("%s: the next call: %v", name, err)
+		}
+	}
+}
+
+// A silent response counts as lost, one with keep-alives does not.
+func TestReadTimeout(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{Stateless: true}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		if method != "tools/call" {
+			return false
+		}
+		send := eventStream(w)
+		if nth == 1 {
+			for range 20 {
+				send(": still here\n\n")
+				select {
+				case <-time.After(50 * time.Millisecond):
+				case <-r.Context().Done():
+				}
+			}
+			send("data: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\n\n", requestID(r), calledResult)
+			return true
+		}
+		<-r.Context().Done()
+		return true
+	})
+	s := remoteServer(t, f.URL)
+	s.ReadTimeout = 400 * time.Millisecond
+	fail := start(t, s)["fail"]
+	if _, err := fail.call(t.Context(), ""); err != nil {
+		t.Errorf("with keep-alives: %v", err)
+	}
+	_, err := fail.call(t.Context(), "")
+	if !errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "silent for 400ms") {
+		t.Errorf("without: %v", err)
+	}
+}
+
+func TestHTTPMessageTooLong(t *testing.T) {
+	t.Parallel()
+	for name, opts := range httpModes {
+		f := newFront(t, overHTTP(t, goodServer(0), opts), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+			if method != "tools/call" || nth > 1 {
+				return false
+			}
+			kind, prefix := "application/json", ""
+			if !opts.JSONResponse {
+				kind, prefix = "text/event-stream", "data: "
+			}
+			w.Header().Set("Content-Type", kind)
+			io.WriteString(w, prefix+`"`)
+			chunk := bytes.Repeat([]byte("x"), 1<<20)
+			for range 40 {
+				if _, err := w.Write(chunk); err != nil {
+					break
+				}
+			}
+			return true
+		})
+		fail := start(t, remoteServer(t, f.URL))["fail"]
+		if _, err := fail.call(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "more than 16777216 bytes") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := fail.call(t.Context(), ""); err != nil {
+			t.Errorf("%s: the next call: %v", name, err)
+		}
+	}
+}
+
+// What a server says by itself comes on the GET stream, which is there before
+// the first call.
+func TestHTTPListens(t *testing.T) {
+	t.Parallel()
+	server := legacyServer()
+	f := newFront(t, overHTTP(t, server, mcp.StreamableHTTPOptions{}), nil)
+	s := remoteServer(t, f.URL)
+	start(t, s)
+	if n := f.count(http.MethodGet); n != 1 {
+		t.Fatalf("%d streams", n)
+	}
+	server.AddTool(&mcp.Tool{Name: "new", InputSchema: json.RawMessage(`{"type":"object"}`)},
+		func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			return &mcp.CallToolResult{}, nil
+		})
+	eventually(t, "the new tool", func() bool { return start(t, s)["new"].Tool != nil })
+}

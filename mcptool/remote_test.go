@@ -1,0 +1,219 @@
+package mcptool_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+// A countingAuth sends a token, and a new one after each refusal.
+type countingAuth struct {
+	refused atomic.Int32
+	why     error // of Refused
+}
+
+func (a *countingAuth) Authorize(req *http.Request) error {
+	req.Header.Set("Authorization", fmt.Sprintf("Bearer token-%04d", a.refused.Load()))
+	return nil
+}
+
+func (a *countingAuth) Refused(*http.Request, *http.Response) error {
+	if a.why == nil {
+		a.refused.Add(1)
+	}
+	return a.why
+}
+
+func TestAuth(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		f := newFront(t, overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{Stateless: true}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+			if r.Header.Get("Authorization") == "Bearer token-0001" || method != "tools/call" {
+				return false
+			}
+			w.WriteHeader(status)
+			return true
+		})
+		s := remoteServer(t, f.URL)
+		auth := &countingAuth{}
+		s.Auth = auth
+		echo := start(t, s)["echo"]
+		for range 2 {
+			if _, err := callHTTP(t.Context(), echo); err != nil {
+				t.Errorf("%d: %v", status, err)
+			}
+		}
+		if auth.refused.Load() != 1 || f.count("tools/call") != 3 {
+			t.Errorf("%d: Auth was told %d times, the server got %d calls", status, auth.refused.Load(), f.count("tools/call"))
+		}
+	}
+}
+
+// A server that goes on to refuse is not asked for ever.
+func TestAuthInVain(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{Stateless: true}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		if method != "tools/call" {
+			return false
+		}
+		http.Error(w, "you sent "+r.Header.Get("Authorization"), http.StatusUnauthorized)
+		return true
+	})
+	s := remoteServer(t, f.URL)
+	auth := &countingAuth{}
+	s.Auth = auth
+	_, err := callHTTP(t.Context(), start(t, s)["echo"])
+	answer, ok := errors.AsType[*mcptool.HTTPError](err)
+	if !ok || answer.StatusCode != http.StatusUnauthorized || errors.Is(err, tramontane.ErrOutcomeUnknown) {
+		t.Errorf("error %v", err)
+	}
+	if strings.Contains(err.Error(), "token-") {
+		t.Errorf("the token is in the error: %v", err)
+	}
+	if auth.refused.Load() != 1 {
+		t.Errorf("Auth was told %d times", auth.refused.Load())
+	}
+}
+
+type denied struct{}
+
+func (denied) Error() string    { return "the person said no" }
+func (denied) NeedsLogin() bool { return true }
+
+// A1: go-sdk takes a login that failed for an older server, and asks the person
+// again.
+func TestFaultDeniedLogin(t *testing.T) {
+	t.Parallel()
+	for name, auth := range map[string]mcptool.Auth{"denied": &countingAuth{why: denied{}}, "none": nil} {
+		f := newFront(t, nil, func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			w.WriteHeader(http.StatusUnauthorized)
+			return true
+		})
+		if _, err := stockConnect(t, f.URL); err == nil || f.count("initialize") != 1 {
+			t.Errorf("stock go-sdk asks a server that refused it no more: %v", err)
+		}
+		f = newFront(t, nil, f.instead)
+		s := remoteServer(t, f.URL)
+		s.Auth = auth
+		_, err := s.Tools(t.Context())
+		login, ok := errors.AsType[interface {
+			error
+			NeedsLogin() bool
+		}](err)
+		if !ok || !login.NeedsLogin() {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if n := f.count("server/discover") + f.count("initialize"); n != 1 {
+			t.Errorf("%s: %d requests", name, n)
+		}
+		if st := s.Status(); st.State != mcptool.NeedsLogin {
+			t.Errorf("%s: state %s", name, st.State)
+		}
+	}
+}
+
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	var foreign atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { foreign.Add(1) }))
+	t.Cleanup(other.Close)
+	tests := []struct {
+		to   string // a path, or a whole address
+		code int
+		want string // in the error; empty: none
+	}{
+		{"/there", http.StatusTemporaryRedirect, ""},
+		{"/there", http.StatusPermanentRedirect, ""},
+		{"/there?token=secret", http.StatusFound, "/there in a way that loses the request"},
+		{"/here", http.StatusTemporaryRedirect, "more than 5 times"},
+		{other.URL + "/x?token=secret", http.StatusTemporaryRedirect, "redirects to " + other.URL + "/x, which is another origin"},
+	}
+	for _, tt := range tests {
+		f := newFront(t, overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{Stateless: true}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != "/here" {
+				return false
+			}
+			http.Redirect(w, r, tt.to, tt.code)
+			return true
+		})
+		s := remoteServer(t, f.URL+"/here?key=secret")
+		_, err := s.Tools(t.Context())
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%d to %s: error %v, want %q", tt.code, tt.to, err, tt.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("a secret of the address is in the error: %v", err)
+		}
+	}
+	if n := foreign.Load(); n > 0 {
+		t.Errorf("%d requests went to another origin", n)
+	}
+}
+
+// Only a server that does not know the probe is asked the older way.
+func TestHTTPProbe(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		status int
+		kind   string
+		body   string
+		legacy bool
+	}{
+		{"400", 400, "text/plain", "what?", true},
+		{"404", 404, "text/html", "<html>", true},
+		{"405", 405, "", "", true},
+		{"400 of MCP", 400, "application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no session"}}`, true},
+		{"method not found", 200, "application/json", `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}`, true},
+		{"an empty result", 200, "application/json", `{"jsonrpc":"2.0","id":1,"result":{}}`, true},
+		{"no message", 200, "application/json", `{"error":"no"}`, true},
+		{"accepted", 202, "", "", true},
+		{"500", 500, "text/plain", "oops", false},
+		{"503", 503, "text/html", "<html>", false},
+		{"429", 429, "", "", false},
+		{"403", 403, "", "", false},
+		{"a portal", 200, "text/html", "<html>", false},
+		{"header mismatch", 400, "application/json", `{"jsonrpc":"2.0","id":1,"error":{"code":-32020,"message":"mismatch"}}`, false},
+	}
+	for _, tt := range tests {
+		f := newFront(t, overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+			if method != "server/discover" {
+				return false
+			}
+			w.Header()["Content-Type"] = []string{tt.kind}
+			w.WriteHeader(tt.status)
+			w.Write([]byte(tt.body))
+			return true
+		})
+		_, err := remoteServer(t, f.URL).Tools(t.Context())
+		if (err == nil) != tt.legacy {
+			t.Errorf("%s: error %v", tt.name, err)
+		}
+		if got := f.count("initialize") == 1; got != tt.legacy {
+			t.Errorf("%s: initialize was sent %d times", tt.name, f.count("initialize"))
+		}
+	}
+}
+
+func TestRemoteAway(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{Stateless: true}), nil)
+	s := remoteServer(t, f.URL)
+	s.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	echo := start(t, s)["echo"]
+	f.Listener.Close()
+	_, err := callHTTP(t.Context(), echo)
+	if err == nil || errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("error %v: nobody took the connection, so nothing was sent", err)
+	}
+}
