@@ -38,6 +38,7 @@ type realm struct {
 	authServer
 	resource string   // for the parameter resource, as the server publishes it
 	scopes   []string // scopes_supported of the server
+	guessed  bool     // there is no metadata; the endpoints are where they once used to be
 }
 
 // A finder finds out where a token for a server comes from.
@@ -76,7 +77,7 @@ func (f *finder) find(ctx context.Context, ch challenge) (*realm, error) {
 	for _, issuer := range issuers {
 		as, err := f.authServer(ctx, issuer)
 		if err == nil {
-			return &realm{*as, prm.Resource, prm.Scopes}, nil
+			return &realm{authServer: *as, resource: prm.Resource, scopes: prm.Scopes}, nil
 		}
 		problems = append(problems, fmt.Errorf("authorization server %s: %w", briefString(issuer), err))
 	}
@@ -275,6 +276,7 @@ func (f *finder) legacy(ctx context.Context) (*realm, error) {
 			Registration:  base + "/register",
 		},
 		resource: f.server.String(),
+		guessed:  true,
 	}, nil
 }
 

@@ -233,7 +233,7 @@ func readNeed(req *http.Request, resp *http.Response) (need, error) {
 // prompt or resource, which newer clients say in headers.
 func operationOf(req *http.Request) string {
 	if method := req.Header.Get("Mcp-Method"); method != "" {
-		return method + " " + req.Header.Get("Mcp-Name")
+		return strings.TrimSpace(method + " " + req.Header.Get("Mcp-Name"))
 	}
 	if req.GetBody != nil {
 		if body, err := req.GetBody(); err == nil {
@@ -244,7 +244,7 @@ func operationOf(req *http.Request) string {
 			}
 			data, _ := io.ReadAll(io.LimitReader(body, maxBody))
 			if json.Unmarshal(data, &message) == nil && message.Method != "" {
-				return message.Method + " " + message.Params.Name + message.Params.URI
+				return strings.TrimSpace(message.Method + " " + message.Params.Name + message.Params.URI)
 			}
 		}
 	}

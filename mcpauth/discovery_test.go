@@ -1,0 +1,187 @@
+package mcpauth_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tramontane-dev/tramontane/internal/oauthtest"
+	"github.com/tramontane-dev/tramontane/mcpauth"
+)
+
+// metadata returns a change of a metadata document.
+func metadata(name string, value any) func(map[string]any) {
+	return func(doc map[string]any) {
+		if value == nil {
+			delete(doc, name)
+			return
+		}
+		doc[name] = value
+	}
+}
+
+func TestDiscovery(t *testing.T) {
+	t.Parallel()
+	broken := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	const oauthPath = "/.well-known/oauth-authorization-server"
+	for _, tt := range []struct {
+		name     string
+		as       oauthtest.Config
+		resource oauthtest.ResourceConfig
+		prepare  func(*oauthtest.Server, *oauthtest.Resource)
+		wantErr  string // if empty, the login succeeds
+	}{
+		{name: "metadata only in the header", resource: oauthtest.ResourceConfig{Places: []string{oauthtest.InHeader}}},
+		{name: "metadata at the path", resource: oauthtest.ResourceConfig{Places: []string{oauthtest.AtPath}}},
+		{name: "metadata at the root", resource: oauthtest.ResourceConfig{Path: "/", Places: []string{oauthtest.AtRoot}}},
+		{name: "issuer with a path", as: oauthtest.Config{IssuerPath: "/tenant", WellKnown: []string{oauthtest.OAuthMetadata}}},
+		{name: "issuer with a path, OpenID", as: oauthtest.Config{IssuerPath: "/tenant", WellKnown: []string{oauthtest.OpenIDMetadata}}},
+		{name: "issuer with a path, OpenID behind it", as: oauthtest.Config{IssuerPath: "/tenant", WellKnown: []string{oauthtest.OpenIDAppended}}},
+		{name: "OpenID", as: oauthtest.Config{WellKnown: []string{oauthtest.OpenIDMetadata}}},
+		{name: "a page instead of metadata", as: oauthtest.Config{Instead: map[string]http.Handler{oauthPath: oauthtest.HTML}}},
+		{name: "an error instead of metadata", as: oauthtest.Config{Instead: map[string]http.Handler{oauthPath: broken}}},
+		{name: "a JSON page instead of metadata", as: oauthtest.Config{Instead: map[string]http.Handler{oauthPath: oauthtest.Refuse(200, "nothing", "here")}}},
+		{
+			name: "issuer that ends in a slash",
+			prepare: func(as *oauthtest.Server, r *oauthtest.Resource) {
+				as.Change(func(c *oauthtest.Config) { c.Metadata, c.Iss = metadata("issuer", as.URL+"/"), as.URL+"/" })
+				r.Change(func(c *oauthtest.ResourceConfig) {
+					c.Metadata = metadata("authorization_servers", []string{as.URL + "/"})
+				})
+			},
+		},
+		{
+			name: "issuer whose slash is disputed",
+			prepare: func(as *oauthtest.Server, r *oauthtest.Resource) {
+				r.Change(func(c *oauthtest.ResourceConfig) {
+					c.Metadata = metadata("authorization_servers", []string{as.URL + "/"})
+				})
+			},
+		},
+		{
+			name: "the second of two authorization servers works",
+			prepare: func(as *oauthtest.Server, r *oauthtest.Resource) {
+				r.Change(func(c *oauthtest.ResourceConfig) {
+					c.Metadata = metadata("authorization_servers", []string{r.URL + "/none", as.Issuer})
+				})
+			},
+		},
+		{name: "2025-03-26 with metadata", as: oauthtest.Config{ResourceOptional: true}, resource: oauthtest.ResourceConfig{Beside: true, Places: []string{}}},
+		{name: "2025-03-26 without metadata", as: oauthtest.Config{ResourceOptional: true, WellKnown: []string{}}, resource: oauthtest.ResourceConfig{Beside: true, Places: []string{}}},
+		{
+			name:     "2025-03-26 with metadata without S256",
+			as:       oauthtest.Config{Metadata: metadata("code_challenge_methods_supported", nil)},
+			resource: oauthtest.ResourceConfig{Beside: true, Places: []string{}},
+			wantErr:  "PKCE with S256",
+		},
+		{name: "PKCE not announced", as: oauthtest.Config{Metadata: metadata("code_challenge_methods_supported", nil)}, wantErr: "PKCE with S256"},
+		{name: "PKCE only plain (A3)", as: oauthtest.Config{Metadata: metadata("code_challenge_methods_supported", []string{"plain"})}, wantErr: "PKCE with S256"},
+		{name: "metadata of another issuer", as: oauthtest.Config{Metadata: metadata("issuer", "https://attacker.example.com")}, wantErr: `"https://attacker.example.com"`},
+		{name: "no metadata of the authorization server", as: oauthtest.Config{WellKnown: []string{}}, wantErr: "there is none"},
+		{name: "token endpoint without https", as: oauthtest.Config{Metadata: metadata("token_endpoint", "http://192.0.2.1/token")}, wantErr: "only https is safe"},
+		{name: "authorization endpoint that is a script", as: oauthtest.Config{Metadata: metadata("authorization_endpoint", "javascript:alert(1)")}, wantErr: "authorization_endpoint"},
+		{name: "token endpoint in the own network", as: oauthtest.Config{Metadata: metadata("token_endpoint", "https://10.0.0.1/token")}, wantErr: "private"},
+		{name: "another resource", resource: oauthtest.ResourceConfig{Metadata: metadata("resource", "https://evil.example.com/mcp")}, wantErr: `"https://evil.example.com/mcp"`},
+		{name: "no authorization server", resource: oauthtest.ResourceConfig{Metadata: metadata("authorization_servers", []string{})}, wantErr: "names no authorization server"},
+		{name: "authorization server without https", resource: oauthtest.ResourceConfig{Metadata: metadata("authorization_servers", []string{"http://192.0.2.1"})}, wantErr: "only https is safe"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			as := oauthtest.New(t, tt.as)
+			server := oauthtest.Protect(t, ok, tt.resource, as)
+			if tt.prepare != nil {
+				tt.prepare(as, server)
+			}
+			p := &person{}
+			login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+			status, err := call(t.Context(), login, server.URL, "any")
+			if tt.wantErr == "" && (err != nil || status != http.StatusOK) {
+				t.Errorf("call: status %d, %v\n%s", status, err, strings.Join(as.Requests(), "\n"))
+			}
+			if tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
+				t.Errorf("call: %v, want an error with %q", err, tt.wantErr)
+			}
+			if tt.wantErr != "" && as.Counts().Codes != 0 {
+				t.Errorf("a code was exchanged all the same:\n%s", strings.Join(as.Requests(), "\n"))
+			}
+		})
+	}
+}
+
+// The order of the places, and that the search ends with the first that fits.
+func TestDiscoveryOrder(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{IssuerPath: "/tenant", WellKnown: []string{oauthtest.OpenIDAppended}})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+	mustCall(t, login, server.URL)
+	want := []string{
+		"GET /.well-known/oauth-authorization-server/tenant",
+		"GET /.well-known/openid-configuration/tenant",
+		"GET /tenant/.well-known/openid-configuration",
+		"POST /register",
+	}
+	if got := as.Requests(); len(got) < 4 || !slices.Equal(got[:4], want) {
+		t.Errorf("requests %q, want %q first", got, want)
+	}
+	if got := server.Counts().Metadata; got != 1 {
+		t.Errorf("the resource's metadata was asked for %d times, want once, where the header says", got)
+	}
+}
+
+// A server that cannot say now where its metadata is, is not one without.
+func TestNoFallbackAfterError(t *testing.T) {
+	t.Parallel()
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/.well-known/oauth-protected-resource") {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		if r.URL.Path != "/mcp" {
+			t.Errorf("%s %s was asked for", r.Method, r.URL.Path)
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	url := serve(t, handler)
+	login := &mcpauth.Login{Server: url + "/mcp", Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+	if _, err := call(t.Context(), login, url+"/mcp", "any"); err == nil || !strings.Contains(err.Error(), "status 503") {
+		t.Errorf("call: %v, want an error with the status", err)
+	}
+}
+
+// A server that wants something else than OAuth.
+func TestNotOAuth(t *testing.T) {
+	t.Parallel()
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/mcp" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("WWW-Authenticate", `ApiKey realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	login := &mcpauth.Login{Server: url + "/mcp", Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+	if _, err := call(t.Context(), login, url+"/mcp", "any"); err == nil || !strings.Contains(err.Error(), "API key") {
+		t.Errorf("call: %v, want an error that names API keys", err)
+	}
+}
+
+func TestChooseIssuer(t *testing.T) {
+	t.Parallel()
+	first, second := oauthtest.New(t, oauthtest.Config{}), oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, first, second)
+	login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+	var offered []string
+	login.ChooseIssuer = chooseLast(&offered)
+	mustCall(t, login, server.URL)
+	if want := []string{first.Issuer, second.Issuer}; !slices.Equal(offered, want) {
+		t.Errorf("offered %q, want %q", offered, want)
+	}
+	offered = nil
+	second.RevokeAll()
+	mustCall(t, login, server.URL)
+	if offered != nil || first.Counts().Codes != 0 || second.Counts().Codes != 2 {
+		t.Errorf("asked to choose %q again, or the wrong server", offered)
+	}
+}
