@@ -1,0 +1,245 @@
+package mcpauth_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tramontane-dev/tramontane/internal/oauthtest"
+	"github.com/tramontane-dev/tramontane/mcpauth"
+)
+
+const documentURL = "https://client.example/metadata.json"
+
+// The order of the specification: by hand, document, registration.
+func TestClientOrder(t *testing.T) {
+	t.Parallel()
+	documents := map[string]oauthtest.Client{documentURL: {ID: documentURL, RedirectURIs: []string{callback}, Method: "none"}}
+	for _, tt := range []struct {
+		name          string
+		as            oauthtest.Config
+		login         mcpauth.Login
+		want          string // client id; if empty, one that registered itself
+		wantErr       string
+		registrations int
+	}{
+		{name: "by hand", as: oauthtest.Config{Documents: documents}, login: mcpauth.Login{ClientID: "mine", ClientSecret: "secret-mine", MetadataURL: documentURL}, want: "mine"},
+		{name: "document", as: oauthtest.Config{Documents: documents}, login: mcpauth.Login{MetadataURL: documentURL}, want: documentURL},
+		{name: "document that the server does not take", login: mcpauth.Login{MetadataURL: documentURL}, registrations: 1},
+		{name: "registration", registrations: 1},
+		{name: "nothing", as: oauthtest.Config{Metadata: metadata("registration_endpoint", nil)}, wantErr: "give its client id"},
+		{
+			name:    "registration refused",
+			as:      oauthtest.Config{Instead: map[string]http.Handler{"/register": oauthtest.Refuse(400, "invalid_client_metadata", "we do\x1b[31m not\nlike you")}},
+			wantErr: "answers 400 invalid_client_metadata: we do[31m not like you; a client that was registered by hand works too",
+		},
+		{
+			name:    "registration answered with a page",
+			as:      oauthtest.Config{Instead: map[string]http.Handler{"/register": oauthtest.HTML}},
+			wantErr: "it is text/html, not JSON",
+		},
+		{name: "by hand, for another server", login: mcpauth.Login{ClientID: "mine", ClientIssuer: "https://other.example"}, wantErr: "the client id is for the authorization server https://other.example"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			as := oauthtest.New(t, tt.as)
+			as.Add(oauthtest.Client{ID: "mine", Secret: "secret-mine", RedirectURIs: []string{callback}})
+			server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+			login := &mcpauth.Login{
+				Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{},
+				ClientID: tt.login.ClientID, ClientSecret: tt.login.ClientSecret, ClientIssuer: tt.login.ClientIssuer, MetadataURL: tt.login.MetadataURL,
+			}
+			_, err := call(t.Context(), login, server.URL, "any")
+			if tt.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
+					t.Errorf("call: %v, want an error with %q", err, tt.wantErr)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			st, err := login.Status(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.want != "" && st.ClientID != tt.want {
+				t.Errorf("client %q, want %q", st.ClientID, tt.want)
+			}
+			if got := as.Counts().Registrations; got != tt.registrations {
+				t.Errorf("%d registrations, want %d", got, tt.registrations)
+			}
+			as.EndAccess()
+			mustCall(t, login, server.URL) // the refresh goes out as the same client
+			if got := as.Counts().Refreshes; got != 1 {
+				t.Errorf("%d refreshes, want 1", got)
+			}
+		})
+	}
+}
+
+func TestTokenEndpointAuth(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"none", "client_secret_basic", "client_secret_post"} {
+		t.Run("registered for "+method, func(t *testing.T) {
+			t.Parallel()
+			as := oauthtest.New(t, oauthtest.Config{RegisterMethod: method, Metadata: metadata("token_endpoint_auth_methods_supported", []string{method})})
+			server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+			login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+			mustCall(t, login, server.URL)
+			as.EndAccess()
+			mustCall(t, login, server.URL)
+			if err := login.Logout(t.Context(), nil); err != nil {
+				t.Errorf("Logout: %v", err)
+			}
+		})
+	}
+	for _, method := range []string{"client_secret_basic", "client_secret_post"} {
+		t.Run("by hand with "+method, func(t *testing.T) {
+			t.Parallel()
+			as := oauthtest.New(t, oauthtest.Config{})
+			as.Add(oauthtest.Client{ID: "mine: ü&", Secret: "secret: ü%+", Method: method, RedirectURIs: []string{callback}})
+			server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+			// The metadata names both: the person knows which.
+			login := &mcpauth.Login{
+				Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{},
+				ClientID: "mine: ü&", ClientSecret: "secret: ü%+", ClientAuth: method,
+			}
+			mustCall(t, login, server.URL)
+			as.EndAccess()
+			mustCall(t, login, server.URL)
+		})
+	}
+	t.Run("unknown to us", func(t *testing.T) {
+		t.Parallel()
+		as := oauthtest.New(t, oauthtest.Config{RegisterMethod: "private_key_jwt"})
+		server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+		login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+		if _, err := call(t.Context(), login, server.URL, "any"); err == nil || !strings.Contains(err.Error(), `"private_key_jwt"`) {
+			t.Errorf("call: %v, want an error that names the method", err)
+		}
+	})
+}
+
+// What is registered, and when that is done again.
+func TestRegistration(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	p := &person{}
+	store := &mcpauth.MemoryStore{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: store, ClientName: "A program"}
+	mustCall(t, login, server.URL)
+	c := as.Clients()[0]
+	if c.Name != "A program" || c.Type != "native" || c.Method != "none" || !slices.Equal(c.RedirectURIs, []string{callback}) ||
+		!slices.Equal(c.GrantTypes, []string{"authorization_code", "refresh_token"}) {
+		t.Errorf("registered %+v", c)
+	}
+
+	// The next login is told the redirect URI, and cannot have it.
+	if err := login.Logout(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	p.redirect = "http://127.0.0.1:16011/oauth/callback"
+	mustCall(t, login, server.URL)
+	if want := []string{"", callback}; !slices.Equal(p.hints, want) {
+		t.Errorf("the prompter was told %q, want %q", p.hints, want)
+	}
+	if got := as.Counts().Registrations; got != 2 {
+		t.Errorf("%d registrations, want a second one for the other redirect URI", got)
+	}
+
+	// The server forgets the client: its refresh says so.
+	as.ForgetClients()
+	as.EndAccess()
+	mustCall(t, login, server.URL)
+	if got := as.Counts().Registrations; got != 3 {
+		t.Errorf("%d registrations, want a third one after invalid_client", got)
+	}
+
+	// The same without a refresh token: the browser shows a page that leads
+	// nowhere. The next login registers again.
+	if err := login.Logout(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	as.ForgetClients()
+	if err := login.SignIn(t.Context()); err == nil {
+		t.Error("SignIn succeeded with a client that the server has forgotten")
+	}
+	if err := login.SignIn(t.Context()); err != nil {
+		t.Errorf("SignIn after that: %v", err)
+	}
+
+	if err := login.Logout(t.Context(), &mcpauth.LogoutOptions{Forget: true}); err != nil {
+		t.Fatal(err)
+	}
+	mustCall(t, login, server.URL)
+	if got := as.Counts().Registrations; got != 5 {
+		t.Errorf("%d registrations, want 5 after all was forgotten", got)
+	}
+}
+
+// invalid_client at the code exchange, where the registration is stale: the
+// person is asked once more.
+func TestStaleRegistrationAtExchange(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	p := &person{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	mustCall(t, login, server.URL)
+	if err := login.Logout(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	refuseNext := true
+	token := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refuseNext {
+			refuseNext = false
+			as.Change(func(c *oauthtest.Config) { c.Instead = nil })
+			oauthtest.Refuse(401, "invalid_client", "who?").ServeHTTP(w, r)
+		}
+	})
+	as.Change(func(c *oauthtest.Config) { c.Instead = map[string]http.Handler{"/token": token} })
+	mustCall(t, login, server.URL)
+	if got := as.Counts(); got.Registrations != 2 || p.Visits() != 3 {
+		t.Errorf("%d registrations and %d prompts, want 2 and 3", got.Registrations, p.Visits())
+	}
+}
+
+// A resource that moves to another authorization server (SEP-2352).
+func TestAuthorizationServerChanges(t *testing.T) {
+	t.Parallel()
+	first, second := oauthtest.New(t, oauthtest.Config{}), oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, first)
+	login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+	mustCall(t, login, server.URL)
+	server.Move(second)
+	mustCall(t, login, server.URL)
+	if first.Counts().Refreshes != 0 || second.Counts().Registrations != 1 || second.Counts().TokenRequests != 1 {
+		t.Errorf("first: %+v\nsecond: %+v\nwant no refresh at the first, one registration and one token request at the second", first.Counts(), second.Counts())
+	}
+	server.Move(first)
+	mustCall(t, login, server.URL)
+	if first.Counts().Registrations != 1 {
+		t.Error("registered again at a server that knows the client")
+	}
+}
+
+// A client that was registered by hand, and does not say where, stays with the
+// authorization server that it was first used at.
+func TestOwnClientStays(t *testing.T) {
+	t.Parallel()
+	first, second := oauthtest.New(t, oauthtest.Config{}), oauthtest.New(t, oauthtest.Config{})
+	first.Add(oauthtest.Client{ID: "mine", Secret: "secret-mine", RedirectURIs: []string{callback}})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, first)
+	login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}, ClientID: "mine", ClientSecret: "secret-mine"}
+	mustCall(t, login, server.URL)
+	server.Move(second)
+	if _, err := call(t.Context(), login, server.URL, "any"); err == nil || !strings.Contains(err.Error(), "ClientIssuer") {
+		t.Errorf("call: %v, want an error that names ClientIssuer", err)
+	}
+	if got := second.Counts(); got.TokenRequests+got.Prompts != 0 {
+		t.Errorf("the other server was asked: %+v", got)
+	}
+}
