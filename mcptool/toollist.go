@@ -208,7 +208,7 @@ func (s *Server) toolsOf(listed []*listedTool) []*tool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tools, s.offered, s.stale = len(listed), listed, false
-	return append(tools, s.resourceTools()...)
+	return tools
 }
 
 // compare lists the tools of a session that took the place of another, and
