@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -200,40 +201,56 @@ func TestCancelSameAsStock(t *testing.T) {
 	}
 }
 
-// These tests fail when upstream mends what our connection is there for.
+// These tests fail when upstream mends what our connection to processes is
+// there for, so that it can go. P6 is in process_unix_test.go, P8 and P9 are
+// in sse_test.go, those of streamable HTTP in httpfaults_test.go.
 func TestStockFaults(t *testing.T) {
-	tests := []struct {
-		server string
-		want   string // in the error
-	}{
-		{"noisy", "invalid character"},         // P4
-		{"dies-of-probe", "client is closing"}, // P5b, issue 1177
-	}
-	for _, tt := range tests {
+	t.Parallel()
+	connect := func(t *testing.T, ctx context.Context, server string) error {
+		t.Helper()
 		cmd := exec.Command(testBinary(t))
-		cmd.Env = append(os.Environ(), serverEnv+"="+tt.server)
+		cmd.Env = append(os.Environ(), serverEnv+"="+server)
 		client := mcp.NewClient(&mcp.Implementation{Name: "stock", Version: "1"}, nil)
-		cs, err := client.Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, nil)
+		cs, err := client.Connect(ctx, &mcp.CommandTransport{Command: cmd}, nil)
 		if err == nil {
 			cs.Close()
-			t.Errorf("%s: stock go-sdk connects now", tt.server)
-		} else if !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: stock go-sdk says %v", tt.server, err)
 		}
+		return err
 	}
-
-	cs := stock(t, "strange", nil)
-	if _, err := cs.CallTool(t.Context(), &mcp.CallToolParams{Name: "hologram"}); err == nil {
-		t.Error("stock go-sdk keeps a result with unknown content now")
-	}
-	res, err := cs.CallTool(t.Context(), &mcp.CallToolParams{Name: "task"})
-	if err != nil || len(res.Content) != 0 {
-		t.Errorf("stock go-sdk makes %v, %v of a task now", res, err)
-	}
-	crash := stock(t, "good", nil)
-	if _, err := crash.CallTool(t.Context(), &mcp.CallToolParams{Name: "crash"}); err == nil || strings.Contains(err.Error(), "42") { // P7
-		t.Errorf("stock go-sdk says of a crash now: %v", err)
-	}
+	t.Run("P4", func(t *testing.T) { // ours: TestCall/noisy
+		if err := connect(t, t.Context(), "noisy"); err == nil || !strings.Contains(err.Error(), "invalid character") {
+			t.Errorf("stock go-sdk says of a line that is no message now: %v", err)
+		}
+	})
+	t.Run("P5", func(t *testing.T) { // ours: TestServerSilentAtProbe
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		if err := connect(t, ctx, "silent-probe"); ctx.Err() == nil {
+			t.Errorf("stock go-sdk does not wait for ever for server/discover now: %v", err)
+		}
+	})
+	t.Run("P5b", func(t *testing.T) { // issue 1177; ours: TestServerDiesOfProbe
+		if err := connect(t, t.Context(), "dies-of-probe"); err == nil || !strings.Contains(err.Error(), "client is closing") {
+			t.Errorf("stock go-sdk says of a server that ends at server/discover now: %v", err)
+		}
+	})
+	t.Run("P7", func(t *testing.T) { // ours: TestServerDiesInCall
+		_, err := stock(t, "good", nil).CallTool(t.Context(), &mcp.CallToolParams{Name: "crash"})
+		if err == nil || strings.Contains(err.Error(), "42") {
+			t.Errorf("stock go-sdk says of a crash now: %v", err)
+		}
+	})
+	t.Run("unknown kinds", func(t *testing.T) { // ours: TestUnknownKinds
+		cs := stock(t, "strange", nil)
+		if _, err := cs.CallTool(t.Context(), &mcp.CallToolParams{Name: "hologram"}); err == nil {
+			t.Error("stock go-sdk keeps a result with unknown content now")
+		}
+		res, err := cs.CallTool(t.Context(), &mcp.CallToolParams{Name: "task"})
+		if err != nil || len(res.Content) != 0 {
+			t.Errorf("stock go-sdk makes %v, %v of a task now", res, err)
+		}
+	})
 }
 
 // A lockedBuffer can be read while it is written.
