@@ -463,3 +463,75 @@ func TestHTTPListens(t *testing.T) {
 		})
 	eventually(t, "the new tool", func() bool { return start(t, s)["new"].Tool != nil })
 }
+
+// Since 2026-07-28 they come to who asks for them, and a stream that is lost
+// has to be asked for again.
+func TestHTTPSubscribes(t *testing.T) {
+	t.Parallel()
+	server := goodServer(0)
+	var mu sync.Mutex
+	var ids []string
+	lose := make(chan struct{})
+	f := newFront(t, overHTTP(t, server, mcp.StreamableHTTPOptions{Stateless: true}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		if method != "subscriptions/listen" {
+			return false
+		}
+		id := requestID(r)
+		mu.Lock()
+		ids = append(ids, id)
+		mu.Unlock()
+		if nth > 1 {
+			return false
+		}
+		eventStream(w)("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":"+
+			"{\"notifications\":{\"toolsListChanged\":true},\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":%s}}}\n\n", id)
+		<-lose
+		panic(http.ErrAbortHandler)
+	})
+	s := remoteServer(t, f.URL)
+	eventually(t, "a list that holds", func() bool {
+		n := f.count("tools/list")
+		start(t, s)
+		return n > 0 && f.count("tools/list") == n
+	})
+	close(lose)
+	eventually(t, "another subscription", func() bool { return f.count("subscriptions/listen") == 2 })
+	eventually(t, "a list that holds", func() bool {
+		n := f.count("tools/list")
+		start(t, s)
+		return f.count("tools/list") == n
+	})
+	server.AddTool(&mcp.Tool{Name: "new", InputSchema: json.RawMessage(`{"type":"object"}`)},
+		func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			return &mcp.CallToolResult{}, nil
+		})
+	eventually(t, "the new tool", func() bool { return start(t, s)["new"].Tool != nil })
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(ids) != 2 || ids[0] == ids[1] {
+		t.Errorf("subscriptions with the ids %v, want two different ones", ids)
+	}
+}
+
+// A server of 2024-11-05 knows no POST to the address of its stream.
+func TestHTTPFallsBackToSSE(t *testing.T) {
+	t.Parallel()
+	server := legacyServer()
+	f := newFront(t, mcp.NewSSEHandler(func(*http.Request) *mcp.Server { return server }, nil), nil)
+	s := remoteServer(t, f.URL)
+	s.Transport = ""
+	for range 2 {
+		if _, err := callHTTP(t.Context(), start(t, s)["echo"]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := f.count("server/discover"); n != 1 {
+		t.Errorf("%d probes", n)
+	}
+}

@@ -26,9 +26,6 @@ const (
 	maxResumes = 5
 )
 
-// subscribed is the notice that a server sends notices of changes from now on.
-const subscribed = "notifications/subscriptions/acknowledged"
-
 // errNoMessage is in the error of an answer of the right type that is no
 // message.
 var errNoMessage = errors.New("the answer is no message of MCP")
@@ -83,10 +80,6 @@ func (x *exchange) take(data []byte) (answered bool, err error) {
 			// connection is to be used again all the same.
 			x.free()
 			resp.ID = x.known
-		}
-		if req, ok := msg.(*jsonrpc.Request); ok && req.Method == subscribed && x.known != x.req.ID {
-			// It was listed while nobody listened.
-			x.link.codec.tools.forget()
 		}
 		x.link.deliver(msg)
 	}

@@ -107,7 +107,7 @@ func (r *remote) do(ctx context.Context, method, target string, body []byte, hea
 	if !sameOrigin(to, r.endpoint) {
 		return nil, fmt.Errorf("%w: %s is not on the server's origin %s", errNotSent, publicURL(to), origin(r.endpoint))
 	}
-	asked := make(map[int]bool) // statuses that Auth was told of
+	var asked map[int]bool // statuses that Auth was told of
 	for {
 		req, err := r.request(ctx, method, to, body, header)
 		if err != nil {
@@ -128,9 +128,12 @@ func (r *remote) do(ctx context.Context, method, target string, body []byte, hea
 		if r.auth == nil || asked[status] {
 			refused := httpError(resp)
 			if r.auth == nil && (status == http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") != "") {
-				return nil, &loginError{refused}
+				return nil, &loginError{refused, resp.Request.Header.Get("Authorization") != ""}
 			}
 			return nil, refused
+		}
+		if asked == nil {
+			asked = make(map[int]bool)
 		}
 		asked[status] = true
 		refused := httpErrorOpen(resp)
@@ -199,6 +202,9 @@ func (r *remote) send(req *http.Request) (*http.Response, error) {
 			err = fmt.Errorf("%w: %w", errNotSent, err)
 		}
 		return nil, err
+	}
+	if resp.Request == nil { // a RoundTripper may leave that out
+		resp.Request = req
 	}
 	resp.Body = &watchedBody{body: resp.Body, ctx: ctx, cancel: cancel, timer: silent, timeout: r.silence}
 	if !stopped {
@@ -413,11 +419,19 @@ func mediaType(h http.Header) string {
 	return strings.ToLower(strings.TrimSpace(t))
 }
 
-// A loginError says that a server without Auth wants credentials.
-type loginError struct{ err *HTTPError }
+// A loginError says that a server without Auth wants credentials, or others than
+// it got.
+type loginError struct {
+	err    *HTTPError
+	others bool
+}
 
 func (e *loginError) Error() string {
-	return e.err.Error() + ": it wants credentials, and Auth is not set"
+	if e.others {
+		return e.err.Error() + ": it wants other credentials than it got"
+	}
+	return e.err.Error() + ": it wants credentials, and got none"
 }
+
 func (e *loginError) Unwrap() error    { return e.err }
 func (e *loginError) NeedsLogin() bool { return true }

@@ -1,13 +1,17 @@
 package mcptool_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -216,4 +220,61 @@ func TestRemoteAway(t *testing.T) {
 	if err == nil || errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("error %v: nobody took the connection, so nothing was sent", err)
 	}
+}
+
+// A handlerTransport serves requests in this process, for tests about time.
+type handlerTransport struct{ http.Handler }
+
+func (h handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, req)
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	return rec.Result(), nil
+}
+
+// A server that leaves the probe unanswered is asked the older way; one that
+// answers nothing at all fails to start.
+func TestHTTPProbeUnanswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mute := func(methods ...string) *mcptool.Server {
+			answer := answerAll(nil)
+			return &mcptool.Server{Name: "test", URL: "http://test/", StartTimeout: 30 * time.Second, HTTPClient: &http.Client{Transport: handlerTransport{
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					var msg struct {
+						ID     json.RawMessage
+						Method string
+						Params json.RawMessage
+					}
+					json.NewDecoder(r.Body).Decode(&msg)
+					switch {
+					case slices.Contains(methods, msg.Method):
+						<-r.Context().Done()
+					case r.Method == http.MethodGet:
+						w.WriteHeader(http.StatusMethodNotAllowed)
+					case msg.ID == nil:
+						w.WriteHeader(http.StatusAccepted)
+					default:
+						w.Header().Set("Content-Type", "application/json")
+						fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, msg.ID, answer(msg.Method, msg.Params))
+					}
+				}),
+			}}}
+		}
+		s := mute("server/discover")
+		defer s.Close()
+		begun := time.Now()
+		if _, err := s.Tools(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took > 15*time.Second {
+			t.Errorf("the probe took %v", took)
+		}
+		s = mute("server/discover", "initialize")
+		defer s.Close()
+		if _, err := s.Tools(t.Context()); err == nil || !strings.Contains(err.Error(), "within 30s") {
+			t.Errorf("error %v", err)
+		}
+	})
 }
