@@ -19,14 +19,14 @@ func TestClientOrder(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
 		as            oauthtest.Config
-		login         mcpauth.Login
+		login         *mcpauth.Login // its client; if nil, nothing is set
 		want          string // client id; if empty, one that registered itself
 		wantErr       string
 		registrations int
 	}{
-		{name: "by hand", as: oauthtest.Config{Documents: documents}, login: mcpauth.Login{ClientID: "mine", ClientSecret: "secret-mine", MetadataURL: documentURL}, want: "mine"},
-		{name: "document", as: oauthtest.Config{Documents: documents}, login: mcpauth.Login{MetadataURL: documentURL}, want: documentURL},
-		{name: "document that the server does not take", login: mcpauth.Login{MetadataURL: documentURL}, registrations: 1},
+		{name: "by hand", as: oauthtest.Config{Documents: documents}, login: &mcpauth.Login{ClientID: "mine", ClientSecret: "secret-mine", MetadataURL: documentURL}, want: "mine"},
+		{name: "document", as: oauthtest.Config{Documents: documents}, login: &mcpauth.Login{MetadataURL: documentURL}, want: documentURL},
+		{name: "document that the server does not take", login: &mcpauth.Login{MetadataURL: documentURL}, registrations: 1},
 		{name: "registration", registrations: 1},
 		{name: "nothing", as: oauthtest.Config{Metadata: metadata("registration_endpoint", nil)}, wantErr: "give its client id"},
 		{
@@ -39,17 +39,18 @@ func TestClientOrder(t *testing.T) {
 			as:      oauthtest.Config{Instead: map[string]http.Handler{"/register": oauthtest.HTML}},
 			wantErr: "it is text/html, not JSON",
 		},
-		{name: "by hand, for another server", login: mcpauth.Login{ClientID: "mine", ClientIssuer: "https://other.example"}, wantErr: "the client id is for the authorization server https://other.example"},
+		{name: "by hand, for another server", login: &mcpauth.Login{ClientID: "mine", ClientIssuer: "https://other.example"}, wantErr: "the client id is for the authorization server https://other.example"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			as := oauthtest.New(t, tt.as)
 			as.Add(oauthtest.Client{ID: "mine", Secret: "secret-mine", RedirectURIs: []string{callback}})
 			server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
-			login := &mcpauth.Login{
-				Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{},
-				ClientID: tt.login.ClientID, ClientSecret: tt.login.ClientSecret, ClientIssuer: tt.login.ClientIssuer, MetadataURL: tt.login.MetadataURL,
+			login := tt.login
+			if login == nil {
+				login = &mcpauth.Login{}
 			}
+			login.Server, login.Prompter, login.Store = server.URL, &person{}, &mcpauth.MemoryStore{}
 			_, err := call(t.Context(), login, server.URL, "any")
 			if tt.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.wantErr) {

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 )
 
 // ClientCredentials lets a program in to one MCP server as itself, not as a
@@ -102,10 +101,7 @@ func (c *ClientCredentials) Refused(req *http.Request, resp *http.Response) erro
 	if err := c.init(); err != nil {
 		return err
 	}
-	if origin(req.URL) != origin(c.server) {
-		return fmt.Errorf("%s: another server, %s://%s, refuses the request", c.name(), req.URL.Scheme, req.URL.Host)
-	}
-	n, err := readNeed(req, resp)
+	n, err := c.keeper.readNeed(req, resp, c.server)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.name(), err)
 	}
@@ -118,8 +114,8 @@ func (c *ClientCredentials) renew(ctx context.Context, n need) error {
 	if old != nil && n.expired {
 		return c.request(ctx, old.from, old.Scopes)
 	}
-	if c.keeper.fresh(n.refused) != worked && !n.stepUp {
-		return fmt.Errorf("%s: the server refuses a token that %s has just issued for it", c.name(), briefString(old.Issuer()))
+	if may, _ := c.keeper.learn(n.refused); !may && old != nil {
+		return fmt.Errorf("%s: the server refuses every token that %s issues for it", c.name(), briefString(old.Issuer()))
 	}
 	c.mu.Lock()
 	known := c.issuer
@@ -146,7 +142,11 @@ func (c *ClientCredentials) renew(ctx context.Context, n need) error {
 	if method == "" {
 		method = methodFor(string(c.ClientSecret), r.Methods)
 	}
-	return c.request(ctx, r.source(&client{id: c.ClientID, method: method}), scopes)
+	if err := c.request(ctx, r.source(&client{id: c.ClientID, method: method}), scopes); err != nil {
+		return err
+	}
+	c.keeper.renewed(&c.keeper.refreshes)
+	return nil
 }
 
 func (c *ClientCredentials) request(ctx context.Context, from source, scopes []string) error {
@@ -165,7 +165,7 @@ func (c *ClientCredentials) request(ctx context.Context, from source, scopes []s
 	c.mu.Lock()
 	c.issuer = from.Issuer
 	c.mu.Unlock()
-	c.keeper.set(t, time.Now(), true)
+	c.keeper.set(t)
 	return nil
 }
 

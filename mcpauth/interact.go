@@ -28,6 +28,7 @@ func (l *Login) SignIn(ctx context.Context) error {
 		}
 		defer unlock()
 		l.forgetDenial()
+		l.keeper.restart()
 		rec, realm, scopes, err := l.prepare(ctx)
 		if err != nil {
 			return err
@@ -150,7 +151,7 @@ func (l *Login) askOnce(ctx context.Context, rec *record, realm *realm, scopes [
 		return reused, err
 	}
 	rec.setToken(token)
-	l.keepToken(ctx, rec, token, false)
+	l.keepToken(ctx, rec, token)
 	return false, nil
 }
 
@@ -262,7 +263,8 @@ func (l *Login) change(ctx context.Context, f func(*record) (*Token, error)) err
 	l.mu.Lock()
 	l.loaded, l.saveErr, l.denied = true, nil, nil
 	l.mu.Unlock()
-	l.keeper.set(t, time.Time{}, false)
+	l.keeper.set(t)
+	l.keeper.restart()
 	return nil
 }
 

@@ -20,12 +20,14 @@ type keeper struct {
 
 	token *Token // nil: none
 
-	// given counts the requests that went out with the token, answered those who
-	// waited for it: each of them sends one request. While nobody else has used
-	// the token, a refusal of it says that a new one brings nothing.
-	given, answered int
-	since           time.Time // when the token came; zero if it was there before
-	refreshed       bool      // it came by a refresh, not by a person
+	// given counts the requests that went out with the token, refused those that
+	// came back, and answered the callers who waited for it: each of them sends a
+	// request whose refusal nobody is told of. What is left of given was
+	// accepted, or is under way.
+	given, refused, answered int
+
+	// refreshes and logins are those since a token was last known to work.
+	refreshes, logins streak
 
 	flight *flight // nil: none under way
 }
@@ -144,15 +146,15 @@ func (k *keeper) leave(f *flight) {
 }
 
 // set puts a token in place; nil takes it away.
-func (k *keeper) set(t *Token, came time.Time, refreshed bool) {
+func (k *keeper) set(t *Token) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.token != nil && t != nil && k.token.Access == t.Access {
 		k.token = t
 		return
 	}
-	k.token, k.since, k.refreshed = t, came, refreshed
-	k.given, k.answered = 0, 0
+	k.token = t
+	k.given, k.refused, k.answered = 0, 0, 0
 }
 
 // current returns the token, or nil.
@@ -173,28 +175,60 @@ func (k *keeper) give(req *http.Request) {
 	req.Header.Set("Authorization", "Bearer "+string(k.token.Access))
 }
 
-// A freshness says what a refusal of a token teaches.
-type freshness int
+// A streak counts renewals that nothing good is known to have come of. A server
+// that refuses every token, since it trusts another issuer than it names, say,
+// must not send a person through one login after the other.
+type streak struct {
+	n    int
+	last time.Time
+}
 
 const (
-	worked        freshness = iota // it may have been good before
-	freshRefresh                   // it was never good, and came by a refresh
-	freshFromUser                  // it was never good, and came by a login
+	streakLimit  = 3
+	streakWindow = 10 * time.Minute
 )
 
-// fresh tells whether the refused token is one that just came, and that nobody
-// used but those who had waited for it.
-func (k *keeper) fresh(refused string) freshness {
-	const just = time.Minute
+func (s *streak) over() bool { return s.n >= streakLimit && time.Since(s.last) < streakWindow }
+
+func (s *streak) add() {
+	if time.Since(s.last) >= streakWindow {
+		s.n = 0
+	}
+	s.n, s.last = s.n+1, time.Now()
+}
+
+// learn notes that the server refused a token, and whether it can have accepted
+// it before. It returns whether a refresh, and a login, may still help.
+func (k *keeper) learn(access string) (refresh, login bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	switch {
-	case k.token == nil || string(k.token.Access) != refused, time.Since(k.since) > just, k.given > k.answered:
-		return worked
-	case k.refreshed:
-		return freshRefresh
+	if k.token != nil && string(k.token.Access) == access && k.given > k.answered+k.refused {
+		k.refreshes, k.logins = streak{}, streak{}
 	}
-	return freshFromUser
+	return !k.refreshes.over(), !k.logins.over()
+}
+
+// renewed counts a renewal.
+func (k *keeper) renewed(s *streak) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s.add()
+}
+
+// restart forgets what was learned: a person has taken the matter in hand.
+func (k *keeper) restart() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.refreshes, k.logins = streak{}, streak{}
+}
+
+// refuse counts a refusal of the token in use.
+func (k *keeper) refuse(access string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.token != nil && string(k.token.Access) == access {
+		k.refused++
+	}
 }
 
 // authorize gives req the token, which goes to the origin of the server only.
@@ -208,13 +242,17 @@ func (k *keeper) authorize(req *http.Request, server *url.URL, name string) erro
 
 var errForbidden = errors.New("it refuses the request to this user (403), and another login would not change that")
 
-// readNeed says what a refusal calls for. The error says that nothing would
-// help.
-func readNeed(req *http.Request, resp *http.Response) (need, error) {
+// readNeed says what a refusal by the server calls for. The error says that
+// nothing would help.
+func (k *keeper) readNeed(req *http.Request, resp *http.Response, server *url.URL) (need, error) {
+	if origin(req.URL) != origin(server) {
+		return need{}, fmt.Errorf("another server refuses the request, %s://%s", req.URL.Scheme, req.URL.Host)
+	}
 	n := need{challenge: readChallenge(resp.Header)}
 	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
 	if strings.EqualFold(scheme, "bearer") {
 		n.refused = token
+		k.refuse(token)
 	}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:

@@ -182,10 +182,7 @@ func (l *Login) Refused(req *http.Request, resp *http.Response) error {
 	if err := l.init(); err != nil {
 		return err
 	}
-	if origin(req.URL) != origin(l.server) {
-		return fmt.Errorf("%s: another server, %s://%s, refuses the request", l.name(), req.URL.Scheme, req.URL.Host)
-	}
-	n, err := readNeed(req, resp)
+	n, err := l.keeper.readNeed(req, resp, l.server)
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.name(), err)
 	}
@@ -208,7 +205,7 @@ func (l *Login) loadOnce(ctx context.Context) error {
 	defer l.mu.Unlock()
 	if !l.loaded {
 		l.loaded = true
-		l.keeper.set(l.usable(rec), time.Time{}, false)
+		l.keeper.set(l.usable(rec))
 	}
 	return nil
 }
@@ -243,7 +240,7 @@ func (l *Login) renew(ctx context.Context, n need) error {
 		token = l.usable(rec)
 	}
 	if token != nil && string(token.Access) != n.refused && !token.ended(0) && (!n.stepUp || containsAll(token.Scopes, n.scopes)) {
-		l.keeper.set(token, time.Time{}, false)
+		l.keeper.set(token)
 		return nil
 	}
 	if n.expired {
@@ -268,7 +265,7 @@ func (l *Login) unsaved() *Token {
 // to the request says what to do.
 func (l *Login) renewExpired(ctx context.Context, rec *record, token *Token) error {
 	if token == nil {
-		l.keeper.set(nil, time.Time{}, false)
+		l.keeper.set(nil)
 		return nil
 	}
 	_, err := l.refresh(ctx, rec, token, token.from)
@@ -278,17 +275,18 @@ func (l *Login) renewExpired(ctx context.Context, rec *record, token *Token) err
 // renewRefused asks the authorization server that the resource names now, by a
 // refresh if that can help, else by a person.
 func (l *Login) renewRefused(ctx context.Context, rec *record, token *Token, n need) error {
-	state := l.keeper.fresh(n.refused)
-	if state == freshFromUser && !n.stepUp {
-		return fmt.Errorf("%s: the server refuses a token that %s has just issued for it", l.name(), briefString(token.Issuer()))
-	}
+	mayRefresh, mayLogin := l.keeper.learn(n.refused)
 	realm, err := l.find(ctx, rec, n.challenge)
-	if token != nil && token.Refresh != "" && !n.stepUp && state == worked && (err != nil || sameIssuer(realm.Issuer, token.Issuer())) {
+	if token != nil && token.Refresh != "" && !n.stepUp && mayRefresh && (err != nil || sameIssuer(realm.Issuer, token.Issuer())) {
 		from := token.from
 		if err == nil {
 			from.Token, from.Revocation, from.Resource = realm.Token, realm.Revocation, realm.resource
 		}
-		if done, err := l.refresh(ctx, rec, token, from); done || err != nil {
+		done, err := l.refresh(ctx, rec, token, from)
+		if done {
+			l.keeper.renewed(&l.keeper.refreshes)
+		}
+		if done || err != nil {
 			return err
 		}
 	}
@@ -297,6 +295,9 @@ func (l *Login) renewRefused(ctx context.Context, rec *record, token *Token, n n
 	}
 	if err := l.checkIssuer(realm.Issuer, rec.issuer()); err != nil {
 		return err
+	}
+	if !mayLogin && !n.stepUp {
+		return fmt.Errorf("%s: the server refuses every token that %s issues for it", l.name(), briefString(realm.Issuer))
 	}
 	scopes := scopesFor(realm, n.challenge, l.Scopes)
 	if token != nil && sameIssuer(realm.Issuer, token.Issuer()) {
@@ -311,7 +312,13 @@ func (l *Login) renewRefused(ctx context.Context, rec *record, token *Token, n n
 		}
 		l.logger().InfoContext(ctx, "more scopes are asked for", "server", l.name(), "operation", n.operation, "scopes", scopes)
 	}
-	return l.interact(ctx, rec, realm, withOffline(realm, scopes))
+	if err := l.interact(ctx, rec, realm, withOffline(realm, scopes)); err != nil {
+		return err
+	}
+	if !n.stepUp {
+		l.keeper.renewed(&l.keeper.logins)
+	}
+	return nil
 }
 
 // find looks for the authorization server.
@@ -341,7 +348,7 @@ func (l *Login) refresh(ctx context.Context, rec *record, old *Token, from sourc
 	token, err := refreshToken(ctx, l.web, old, from, c)
 	if err == nil {
 		rec.setToken(token)
-		l.keepToken(ctx, rec, token, true)
+		l.keepToken(ctx, rec, token)
 		return true, nil
 	}
 	var answer *Error
@@ -354,7 +361,7 @@ func (l *Login) refresh(ctx context.Context, rec *record, old *Token, from sourc
 	}
 	// The issuer stays: a change of it is still noticed.
 	rec.Token = &savedToken{From: source{Issuer: from.Issuer}}
-	l.keepToken(ctx, rec, nil, false)
+	l.keepToken(ctx, rec, nil)
 	return false, nil
 }
 
@@ -375,7 +382,7 @@ func (l *Login) clientOfToken(rec *record, from source) *client {
 
 // keepToken saves the record, and then puts the token to use. Where it cannot be
 // saved, this process at least goes on with it.
-func (l *Login) keepToken(ctx context.Context, rec *record, token *Token, refreshed bool) {
+func (l *Login) keepToken(ctx context.Context, rec *record, token *Token) {
 	err := l.save(ctx, rec)
 	if err != nil {
 		l.logger().WarnContext(ctx, "a login could not be saved and lasts for this process only", "server", l.name(), "cause", err)
@@ -383,7 +390,7 @@ func (l *Login) keepToken(ctx context.Context, rec *record, token *Token, refres
 	l.mu.Lock()
 	l.saveErr = err
 	l.mu.Unlock()
-	l.keeper.set(token, time.Now(), refreshed)
+	l.keeper.set(token)
 }
 
 func (l *Login) countStepUp(operation string) error {

@@ -1,0 +1,394 @@
+package mcpauth_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tramontane-dev/tramontane/internal/oauthtest"
+	"github.com/tramontane-dev/tramontane/mcpauth"
+)
+
+// needs has tools need the scope of their name.
+func needs(r *http.Request, body []byte) string {
+	for _, tool := range []string{"read", "write", "never"} {
+		if strings.Contains(string(body), `"`+tool+`"`) {
+			return tool
+		}
+	}
+	return ""
+}
+
+func TestStepUp(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{Challenge: "read", Need: needs}, as)
+	p := &person{}
+	var scopes []string
+	p.Before = func(authURL string) { scopes = append(scopes, query(authURL).Get("scope")) }
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	if status, err := call(t.Context(), login, server.URL, "read"); err != nil || status != http.StatusOK {
+		t.Fatalf("read: %d, %v", status, err)
+	}
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			if status, err := call(t.Context(), login, server.URL, "write"); err != nil || status != http.StatusOK {
+				t.Errorf("write: %d, %v", status, err)
+			}
+		})
+	}
+	wg.Wait()
+	if want := []string{"read", "read write"}; !slices.Equal(scopes, want) {
+		t.Errorf("asked for %q, want %q: once more, with what was granted before", scopes, want)
+	}
+	if got := as.Counts().Refreshes; got != 0 {
+		t.Errorf("%d refreshes, which bring no scope", got)
+	}
+}
+
+// A server that is never content: the person is asked so often and no more.
+func TestStepUpIsBounded(t *testing.T) {
+	t.Parallel()
+	// The authorization server grants less than it is asked for.
+	as := oauthtest.New(t, oauthtest.Config{Token: metadata("scope", "read")})
+	forbidden := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="never"`)
+		w.WriteHeader(http.StatusForbidden)
+	})
+	server := oauthtest.Protect(t, forbidden, oauthtest.ResourceConfig{Challenge: "read"}, as)
+	p := &person{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	var last error
+	for range 5 {
+		_, last = call(t.Context(), login, server.URL, "never")
+	}
+	if last == nil || !strings.Contains(last.Error(), "after 2 logins") {
+		t.Errorf("the last call: %v", last)
+	}
+	if p.Visits() != 3 {
+		t.Errorf("%d prompts, want 1 for the login and 2 for more scopes", p.Visits())
+	}
+}
+
+// What the token already has is not asked for again.
+func TestStepUpForWhatIsThere(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	forbidden := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="read"`)
+		w.WriteHeader(http.StatusForbidden)
+	})
+	server := oauthtest.Protect(t, forbidden, oauthtest.ResourceConfig{Challenge: "read"}, as)
+	p := &person{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	call(t.Context(), login, server.URL, "any")
+	if _, err := call(t.Context(), login, server.URL, "any"); err == nil || !strings.Contains(err.Error(), `which its token has`) {
+		t.Errorf("call: %v", err)
+	}
+	if p.Visits() != 1 {
+		t.Errorf("%d prompts, want 1", p.Visits())
+	}
+}
+
+// A 403 for other reasons is no matter of a login.
+func TestForbidden(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }), oauthtest.ResourceConfig{}, as)
+	p := &person{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	call(t.Context(), login, server.URL, "any")
+	_, err := call(t.Context(), login, server.URL, "any")
+	if err == nil || !strings.Contains(err.Error(), "403") || p.Visits() != 1 {
+		t.Errorf("call: %v, after %d prompts", err, p.Visits())
+	}
+}
+
+// A person who says no is not asked again by itself (fault A1 of go-sdk), but
+// when they want to be.
+func TestDenial(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	p := &person{}
+	p.Deny = true
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			_, err := call(t.Context(), login, server.URL, "any")
+			var needs *mcpauth.NeedsLoginError
+			if !errors.Is(err, mcpauth.ErrDenied) || !errors.As(err, &needs) {
+				t.Errorf("call: %v, want the denial", err)
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := call(t.Context(), login, server.URL, "any"); !errors.Is(err, mcpauth.ErrDenied) {
+		t.Errorf("call after that: %v, want the denial", err)
+	}
+	if p.Visits() != 1 {
+		t.Errorf("%d prompts, want 1", p.Visits())
+	}
+	p.Deny = false
+	if err := login.SignIn(t.Context()); err != nil {
+		t.Errorf("SignIn: %v", err)
+	}
+	mustCall(t, login, server.URL)
+}
+
+// Nothing is known while the authorization server is ill: no prompt.
+func TestRefreshFailsForNow(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	p := &person{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	mustCall(t, login, server.URL)
+	as.EndAccess()
+	as.Change(func(c *oauthtest.Config) {
+		c.Instead = map[string]http.Handler{"/token": oauthtest.Refuse(503, "temporarily_unavailable", "later")}
+	})
+	if _, err := call(t.Context(), login, server.URL, "any"); err == nil || !strings.Contains(err.Error(), "503 temporarily_unavailable: later") {
+		t.Errorf("call: %v, want the answer of the token endpoint", err)
+	}
+	as.Change(func(c *oauthtest.Config) { c.Instead = nil })
+	mustCall(t, login, server.URL)
+	if got := as.Counts(); got.Refreshes != 1 || p.Visits() != 1 {
+		t.Errorf("%d refreshes, %d prompts; want 1 and 1", got.Refreshes, p.Visits())
+	}
+}
+
+// A refresh does not need the metadata of the server.
+func TestRefreshWithoutMetadata(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+	mustCall(t, login, server.URL)
+	as.EndAccess()
+	as.Change(func(c *oauthtest.Config) { c.WellKnown = []string{} })
+	mustCall(t, login, server.URL)
+}
+
+// A token that ends is replaced before it is refused.
+func TestRefreshAhead(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{Lifetime: 5 * time.Second})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	store := &mcpauth.MemoryStore{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: store}
+	mustCall(t, login, server.URL) // which sends the request again with the token refreshed
+	as.Change(func(c *oauthtest.Config) { c.Lifetime = 0 })
+	callAll(t, 20, func(int) auth { return login }, server.URL)
+	refreshes, refused := as.Counts().Refreshes, server.Counts().Refused["POST"]
+	if refreshes != 2 || refused != 1 {
+		t.Errorf("%d refreshes, %d refusals; want 2 and 1", refreshes, refused)
+	}
+	mustCall(t, login, server.URL)
+	if got := as.Counts().Refreshes; got != refreshes {
+		t.Errorf("a token that lasts was refreshed")
+	}
+}
+
+// A server that refuses every token does not make a person log in for ever.
+func TestTokenThatNeverWorks(t *testing.T) {
+	t.Parallel()
+	as, other := oauthtest.New(t, oauthtest.Config{}), oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	server.Change(func(c *oauthtest.ResourceConfig) {
+		c.Metadata = metadata("authorization_servers", []string{as.Issuer})
+	})
+	server.Move(other) // which is the one that it trusts, whatever it says
+	p := &person{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	for range 20 {
+		call(t.Context(), login, server.URL, "any")
+	}
+	_, err := call(t.Context(), login, server.URL, "any")
+	if err == nil || !strings.Contains(err.Error(), "refuses every token that "+as.Issuer) {
+		t.Errorf("call: %v, want an error that says whose tokens are refused", err)
+	}
+	if p.Visits() > 3 {
+		t.Errorf("%d prompts, want 3 at most", p.Visits())
+	}
+}
+
+// Two processes, each with ten goroutines, on a login that is over.
+func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{OneLive: true})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	dir := filepath.Join(t.TempDir(), "logins")
+	first := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.FileStore{Dir: dir}}
+	mustCall(t, first, server.URL)
+	for name, end := range map[string]func(){"end": as.EndAccess, "revocation": as.RevokeAll} {
+		end()
+		before := as.Counts()
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$", "-test.count=1")
+				cmd.Env = append(os.Environ(), childEnv+"="+server.URL+" "+dir, "GORACE=atexit_sleep_ms=0")
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("%s: %v\n%s", name, err, out)
+				}
+			})
+		}
+		wg.Wait()
+		got := as.Counts()
+		got.Refreshes -= before.Refreshes
+		got.Prompts -= before.Prompts
+		if got.Refreshes+got.Prompts != 1 || got.Registrations != 1 || got.Reuses != 0 {
+			t.Errorf("%s: %d refreshes, %d prompts, %d registrations in all, %d reuses; want one of the first two, 1, 0",
+				name, got.Refreshes, got.Prompts, got.Registrations, got.Reuses)
+		}
+	}
+}
+
+const childEnv = "TRAMONTANE_TEST_LOGIN"
+
+// TestChild is the other process of TestTwoProcesses.
+func TestChild(t *testing.T) {
+	server, dir, found := strings.Cut(os.Getenv(childEnv), " ")
+	if !found {
+		t.Skip("it is a part of TestTwoProcesses")
+	}
+	login := &mcpauth.Login{Server: server, Prompter: &person{}, Store: &mcpauth.FileStore{Dir: dir}}
+	callAll(t, 10, func(int) auth { return login }, server)
+}
+
+func TestLogout(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	store := &mcpauth.MemoryStore{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: store}
+	mustCall(t, login, server.URL)
+	for _, broken := range []bool{false, true} {
+		if broken {
+			as.Change(func(c *oauthtest.Config) {
+				c.Instead = map[string]http.Handler{"/revoke": oauthtest.Refuse(503, "", "")}
+			})
+		}
+		err := login.Logout(t.Context(), &mcpauth.LogoutOptions{Forget: true})
+		if broken != (err != nil) || broken && !strings.Contains(err.Error(), "deleted here, but") {
+			t.Errorf("Logout: %v, revocation broken: %v", err, broken)
+		}
+		if st, err := login.Status(t.Context()); err != nil || st.LoggedIn {
+			t.Errorf("Status after Logout = %+v, %v", st, err)
+		}
+		if data, err := store.Load(t.Context(), server.URL); data != nil || err != nil {
+			t.Errorf("the store still has %d bytes, %v", len(data), err)
+		}
+		other := &mcpauth.Login{Server: server.URL, Store: store}
+		if _, err := call(t.Context(), other, server.URL, "any"); err == nil {
+			t.Error("a call succeeds after Logout")
+		}
+		mustCall(t, login, server.URL)
+	}
+	if err := login.Logout(t.Context(), nil); err == nil {
+		t.Error("the revocation was not tried")
+	}
+	if err := login.Logout(t.Context(), nil); err != nil {
+		t.Errorf("Logout without a token: %v", err)
+	}
+}
+
+// A store that does not take what it is given costs the login of the next
+// program, not that of this one.
+func TestStoreFails(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	store := &failing{Store: &mcpauth.MemoryStore{}}
+	p := &person{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: store}
+	mustCall(t, login, server.URL)
+	store.fail.Store(true)
+	for range 3 {
+		as.EndAccess()
+		mustCall(t, login, server.URL)
+	}
+	if got := as.Counts(); got.Refreshes != 3 || got.Reuses != 0 || p.Visits() != 1 {
+		t.Errorf("%d refreshes, %d reuses, %d prompts; want 3, 0, 1", got.Refreshes, got.Reuses, p.Visits())
+	}
+	if st, err := login.Status(t.Context()); err != nil || !errors.Is(st.Err, errFull) || !st.LoggedIn {
+		t.Errorf("Status = %+v, %v; want it to tell of the store", st, err)
+	}
+	store.fail.Store(false)
+	as.EndAccess()
+	mustCall(t, login, server.URL)
+	mustCall(t, &mcpauth.Login{Server: server.URL, Store: store}, server.URL)
+}
+
+var errFull = errors.New("the disk is full")
+
+type failing struct {
+	mcpauth.Store
+	fail atomic.Bool
+}
+
+func (s *failing) Save(ctx context.Context, key string, data []byte) error {
+	if s.fail.Load() {
+		return errFull
+	}
+	return s.Store.Save(ctx, key, data)
+}
+
+// What is kept for one server is of no use for another.
+func TestServersApart(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	one := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	two := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	store := &mcpauth.MemoryStore{}
+	login := &mcpauth.Login{Server: one.URL, Prompter: &person{}, Store: store}
+	mustCall(t, login, one.URL)
+
+	req, err := http.NewRequest(http.MethodPost, two.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := login.Authorize(req); err == nil || req.Header.Get("Authorization") != "" {
+		t.Errorf("a token for %s was given to %s: %v", one.URL, two.URL, err)
+	}
+	if err := login.Refused(req, &http.Response{StatusCode: 401}); err == nil {
+		t.Error("the refusal of another server was heeded")
+	}
+	if _, err := call(t.Context(), &mcpauth.Login{Server: two.URL, Store: store}, two.URL, "any"); err == nil {
+		t.Error("the token of one server was used for another")
+	}
+	if n := one.Counts().InQuery + two.Counts().InQuery; n != 0 {
+		t.Errorf("%d tokens in URLs", n)
+	}
+}
+
+func TestBadServerURLs(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"":                                "missing",
+		"mcp.example.com/mcp":             "no host",
+		"http://mcp.example.com/mcp":      "only https is safe",
+		"ftp://mcp.example.com":           "only https is safe",
+		"https://u:secret-p@example.com/": "user name",
+		"https://exa mple.com/?secret-k":  "malformed",
+		"http://example.com/?k=secret-k":  "only https is safe",
+	} {
+		login := &mcpauth.Login{Server: url, Store: &mcpauth.MemoryStore{}}
+		_, err := login.RequiresAuth(t.Context())
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret-") {
+			t.Errorf("RequiresAuth(%q): %v, want an error with %q and no secret", url, err, want)
+		}
+	}
+}
