@@ -317,7 +317,6 @@ func TestLockIdentity(t *testing.T) {
 	up := namedServer(t, "up", "read")
 	up.Args = []string{"--verbose", "--api-key", "hunter2", "--token=hunter2", "KEY=${KEY}", "--header", "Authorization: Bearer hunter2",
 		"postgres://me:hunter2@db:5432/x?sslmode=hunter2", "@scope/server-files@2025.11.25", "sk-proj-hunter2aB3dE5fG7hJ9kL1mN3", "--session-id", "-v"}
-	up.Header = http.Header{"X-Api-Key": {"hunter2"}}
 	up.Env["SECRET"] = "hunter2"
 	lock := lockOf(t, mcptool.Servers{up})
 	want := []string{"--verbose", "--api-key", "***", "--token=***", "KEY=${KEY}", "--header", "Authorization:***",
@@ -325,9 +324,6 @@ func TestLockIdentity(t *testing.T) {
 	got := lock.Servers["up"]
 	if diff := cmp.Diff(append([]string{up.Command}, want...), got.Command); diff != "" {
 		t.Errorf("command (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"X-Api-Key"}, got.Headers); diff != "" {
-		t.Errorf("headers (-want +got):\n%s", diff)
 	}
 	path := filepath.Join(t.TempDir(), "lock.json")
 	if err := lock.WriteFile(path); err != nil {
@@ -340,7 +336,7 @@ func TestLockIdentity(t *testing.T) {
 	// Another command is drift, though the tools are the same.
 	other := namedServer(t, "up", "read")
 	other.Args = append([]string{"--evil"}, up.Args[1:]...)
-	other.Env["SECRET"], other.Header = "hunter3", up.Header
+	other.Env["SECRET"] = "hunter3"
 	drift := lock.Drift(lockOf(t, mcptool.Servers{other}))
 	if len(drift.Changes) != 1 || drift.Changes[0].String() != "up changed (command)" ||
 		!strings.Contains(drift.String(), "  - --verbose\n  + --evil\n") {
@@ -407,16 +403,29 @@ func TestGrants(t *testing.T) {
 		t.Errorf("a broken file: %t, %v, want an error", ok, err)
 	}
 
-	// Another server of the same name is another server.
-	a := &mcptool.Grants{Path: filepath.Join(t.TempDir(), "g"), Servers: mcptool.Servers{{Name: "books", Command: "npx", Args: []string{"books"}}}}
-	b := &mcptool.Grants{Path: a.Path, Servers: mcptool.Servers{{Name: "books", Command: "npx", Args: []string{"b00ks"}}}}
-	if err := a.Add(find); err != nil {
+	// Another server of the same name is another server; another secret is not.
+	at := func(url, header, secret string) *mcptool.Grants {
+		return &mcptool.Grants{Path: path, Servers: mcptool.Servers{{Name: "books", URL: url, Header: http.Header{header: {secret}}}}}
+	}
+	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := a.Has(find); !ok || err != nil {
-		t.Errorf("allowed, and then %t, %v", ok, err)
+	if err := at("https://me:x@a.example/v1/mcp?key=x", "Authorization", "x").Add(find); err != nil {
+		t.Fatal(err)
 	}
-	if ok, err := b.Has(find); ok || err != nil {
-		t.Errorf("allowed for another server: %t, %v", ok, err)
+	for _, tt := range []struct {
+		g    *mcptool.Grants
+		want bool
+	}{
+		{at("https://me:y@a.example/v1/mcp?key=y", "Authorization", "y"), true},
+		{at("https://b.example/v1/mcp?key=x", "Authorization", "x"), false},
+		{at("https://me:x@a.example/v2/mcp?key=x", "Authorization", "x"), false},
+		{at("https://me:x@a.example/v1/mcp?key=x", "X-Api-Key", "x"), false},
+		{&mcptool.Grants{Path: path, Servers: mcptool.Servers{{Name: "books", Command: "npx", Args: []string{"books"}}}}, false},
+		{&mcptool.Grants{Path: path}, false},
+	} {
+		if ok, err := tt.g.Has(find); ok != tt.want || err != nil {
+			t.Errorf("with servers %+v: allowed: %t, %v, want %t", tt.g.Servers, ok, err, tt.want)
+		}
 	}
 }

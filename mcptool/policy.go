@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tramontane-dev/tramontane"
 )
@@ -74,7 +75,7 @@ func ParseRule(text string) (Rule, error) {
 // ExactRule returns the rule that fits only the tool of this name, on the server
 // of this name, or on all servers if that is empty.
 func ExactRule(server, tool string) Rule {
-	if tool == "" || strings.ContainsAny(tool, "*?") || strings.ContainsAny(tool[:1], `/"@`) ||
+	if tool == "" || !utf8.ValidString(tool) || strings.ContainsAny(tool, "*?") || strings.ContainsAny(tool[:1], `/"@`) ||
 		server == "" && strings.Contains(tool, ":") {
 		tool = strconv.Quote(tool)
 	}
@@ -86,7 +87,7 @@ func onServer(server, pattern string) Rule {
 	switch {
 	case server == "":
 		return Rule(pattern)
-	case strings.Contains(server, ":") || strings.ContainsAny(server[:1], `/"`):
+	case strings.Contains(server, ":") || strings.ContainsAny(server[:1], `/"`) || !utf8.ValidString(server):
 		server = strconv.Quote(server)
 	}
 	return Rule(server + ":" + pattern)
@@ -126,6 +127,9 @@ func (r Rule) parse() (*matcher, error) {
 
 // splitRule cuts the server off a rule, if there is one.
 func splitRule(rule string) (server, pattern string, err error) {
+	if !utf8.ValidString(rule) {
+		return "", "", errors.New("it is not UTF-8")
+	}
 	if strings.HasPrefix(rule, "/") {
 		return "", rule, nil
 	}
@@ -354,20 +358,23 @@ func names(all []string) string {
 	return list
 }
 
-// didYouMean names up to three of the candidates that are written much like
-// name, the nearest first.
+// didYouMean names up to three of the candidates that are written most like
+// name, if they are much like it.
 func didYouMean(name string, candidates []string) string {
-	near := make([][]string, 1+max(1, len(name)/3))
+	nearest := max(1, len(name)/3)
+	var all []string
 	for _, c := range candidates {
 		if len(c) > 2*len(name)+1 || len(name) > 2*len(c)+1 {
 			continue
 		}
-		if d := editDistance(strings.ToLower(name), strings.ToLower(c)); d < len(near) {
-			near[d] = append(near[d], c)
+		switch d := editDistance(strings.ToLower(name), strings.ToLower(c)); {
+		case d < nearest || d == nearest && all == nil:
+			nearest, all = d, []string{c}
+		case d == nearest:
+			all = append(all, c)
 		}
 	}
-	all := slices.Concat(near...)
-	if len(all) == 0 {
+	if all == nil {
 		return ""
 	}
 	return "; did you mean " + names(all[:min(len(all), 3)]) + "?"

@@ -125,6 +125,7 @@ func TestPolicyErrors(t *testing.T) {
 		{"\x1b[2Jx", []string{`\u{1b}[2Jx`}},
 
 		{"", []string{"no name of a tool"}},
+		{"*\xe8", []string{"not UTF-8"}},
 		{"files:", []string{"no name of a tool"}},
 		{":read", []string{"no server before the colon"}},
 		{`"":read`, []string{"no server before the colon"}},
@@ -169,7 +170,7 @@ func TestPolicyErrors(t *testing.T) {
 
 // A rule says what it means, whatever the names are.
 func TestExactRule(t *testing.T) {
-	names := []string{"read", "a b", "a:b", "*", "wh?", "/x/", "/x", "@writes", "@other", `"quoted"`, `a"b`, `back\slash`, "größe", "a/b", "."}
+	names := []string{"read", "a b", "a:b", "*", "wh?", "/x/", "/x", "@writes", "@other", `"quoted"`, `a"b`, `back\slash`, "größe", "a/b", ".", "\xe8", "*\xe8", "\x1b[2J"}
 	for _, server := range append(names, "") {
 		for _, name := range names {
 			rule := mcptool.ExactRule(server, name)

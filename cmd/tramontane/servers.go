@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -43,8 +43,8 @@ func (f *serverFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.include, "include", nil, "use only the tools with this `RULE`: NAME, a glob, /regexp/, @read-only, SERVER:RULE (repeatable)")
 	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave the tools with this `RULE` out (repeatable)")
 	flags.StringArrayVar(&f.confirm, "confirm", nil, "ask before each call of the tools with this `RULE` (repeatable)")
-	flags.StringVar(&f.lock, "lock", "", "lock `FILE` that pins the tools, as tramontane mcp lock writes it")
-	flags.StringVar(&f.onDrift, "on-drift", string(mcptool.BlockDrift), "`MODE` for tools that are not as they are pinned: block, ask or warn")
+	flags.StringVar(&f.lock, "lock", "", "lock `FILE` that pins the tools, as tramontane mcp lock writes it (default: as the config file says)")
+	flags.StringVar(&f.onDrift, "on-drift", "", "`MODE` for tools that are not as they are pinned: block, ask or warn (default: as the config file says, or block)")
 }
 
 // load returns the servers of the config files and of the --mcp flags, none of
@@ -54,12 +54,15 @@ func (f *serverFlags) load(logger *slog.Logger) (*toolbox, error) {
 	if err := f.rules(&box.guard.Policy); err != nil {
 		return nil, err
 	}
-	mode, err := mcptool.ParseDriftMode(f.onDrift)
-	if err != nil {
-		return nil, usageErrorf("--on-drift: %w", err)
+	if f.onDrift != "" {
+		mode, err := mcptool.ParseDriftMode(f.onDrift)
+		if err != nil {
+			return nil, usageErrorf("--on-drift: %w", err)
+		}
+		box.guard.OnDrift = mode
 	}
-	box.guard.OnDrift = mode
-	if box.servers, err = f.loadServers(logger); err != nil {
+	var err error
+	if box.servers, err = f.loadServers(box.guard, logger); err != nil {
 		return nil, err
 	}
 	box.guard.Toolset = box.servers
@@ -84,21 +87,21 @@ func (f *serverFlags) rules(p *mcptool.Policy) error {
 	return nil
 }
 
-func (f *serverFlags) loadServers(logger *slog.Logger) (mcptool.Servers, error) {
+// loadServers returns the servers, and adds to the guard what the config files
+// say of it. Flags go before files, and files before those after them.
+func (f *serverFlags) loadServers(guard *mcptool.Guard, logger *slog.Logger) (mcptool.Servers, error) {
 	var servers mcptool.Servers
 	for _, path := range f.configs {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, usageErrorf("--mcp-config: %w", err)
-		}
-		if err := checkJSON(data); err != nil {
-			return nil, usageErrorf("--mcp-config %s:%w", path, err)
-		}
 		loaded, err := mcptool.LoadConfig(path, &mcptool.ConfigOptions{Logger: logger})
 		if err != nil {
 			return nil, usageErrorf("%w", err)
 		}
 		servers = append(servers, loaded.Servers...)
+		guard.Policy.Include = append(guard.Policy.Include, loaded.Policy.Include...)
+		guard.Policy.Exclude = append(guard.Policy.Exclude, loaded.Policy.Exclude...)
+		guard.Policy.Confirm = append(guard.Policy.Confirm, loaded.Policy.Confirm...)
+		guard.LockFile = cmp.Or(guard.LockFile, loaded.LockFile)
+		guard.OnDrift = cmp.Or(guard.OnDrift, loaded.OnDrift)
 	}
 	for _, flag := range f.mcp {
 		s, err := parseServerFlag(flag)

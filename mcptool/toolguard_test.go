@@ -1,0 +1,43 @@
+package mcptool_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+// What a rule says of a server that is not there cannot be checked, unless the
+// run needs the server anyway.
+func TestPolicyServerDown(t *testing.T) {
+	t.Parallel()
+	up := namedServer(t, "up", "read")
+	down := &mcptool.Server{Name: "down", Command: "/does/not/exist", Need: mcptool.Optional}
+	tests := []struct {
+		rule mcptool.Rule
+		want string // in the error, empty if there is none
+		log  string
+	}{
+		{"down:read", "", "exclude rule down:read fits no tool of the servers that could be had; not there: down"},
+		{"down:*", "", "not there: down"},
+		{"nonesuch", "", "not there: down"},
+		{"up:nonesuch", "there is no such tool on server up", ""},
+		{"dwon:read", "did you mean down?", ""},
+	}
+	for _, tt := range tests {
+		var log lockedBuffer
+		g := &mcptool.Guard{
+			Toolset: mcptool.Servers{up, down},
+			Policy:  mcptool.Policy{Exclude: []mcptool.Rule{tt.rule}},
+			Logger:  slog.New(slog.NewTextHandler(&log, nil)),
+		}
+		got := guarded(t, g)
+		if tt.want == "" && got != "up/read" || !strings.Contains(got, tt.want) {
+			t.Errorf("rule %s: %s, want %q", tt.rule, got, tt.want)
+		}
+		if !strings.Contains(log.String(), tt.log) {
+			t.Errorf("rule %s: log %q lacks %q", tt.rule, log.String(), tt.log)
+		}
+	}
+}
