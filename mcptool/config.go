@@ -40,6 +40,10 @@ type ConfigOptions struct {
 	// if that is .vscode, .cursor or the like.
 	Workspace string
 
+	// CacheDir becomes that of the lazy servers. If zero, they are as good as
+	// optional.
+	CacheDir string
+
 	// Logger receives a warning for each setting that has no effect here, and
 	// becomes the Logger of the servers. If nil, it is discarded.
 	Logger *slog.Logger
@@ -133,6 +137,11 @@ func LoadConfig(path string, opts *ConfigOptions) (*Config, error) {
 	}
 	if err := l.load(); err != nil {
 		return nil, err
+	}
+	for _, s := range l.config.Servers {
+		if s.Need == Lazy {
+			s.CacheDir = opts.CacheDir
+		}
 	}
 	return l.config, nil
 }

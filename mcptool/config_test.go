@@ -138,7 +138,7 @@ func TestLoadConfigOfClients(t *testing.T) {
 			}
 		}`, mcptool.Config{Servers: mcptool.Servers{
 			{Name: "a b", Command: "x", Dir: dir, Need: mcptool.Optional, Trusted: true, StartTimeout: 2 * time.Minute},
-			{Name: "plug:in", URL: "https://example.com/?key=sekret", CallTimeout: 1500 * time.Millisecond, Need: mcptool.Lazy, StartTimeout: 5 * time.Second},
+			{Name: "plug:in", URL: "https://example.com/?key=sekret", CallTimeout: 1500 * time.Millisecond, Need: mcptool.Lazy, CacheDir: "cache", StartTimeout: 5 * time.Second},
 		}, OAuth: map[string]mcptool.OAuth{"plug:in": {MetadataURL: "https://me.example/c.json", Issuer: "https://i.example", AllowHosts: []string{"sso.corp"}}},
 			Policy: mcptool.Policy{Include: []mcptool.Rule{"a b:read_*"}, Exclude: []mcptool.Rule{"@destructive", `"plug:in":/y/`},
 				Confirm: []mcptool.Rule{"a b:/x/", "*", "a b:@writes", "a b:c:d"}},
@@ -157,7 +157,8 @@ func TestLoadConfigOfClients(t *testing.T) {
 			var log bytes.Buffer
 			asked := map[string]int{}
 			got, err := mcptool.LoadConfig(path, &mcptool.ConfigOptions{
-				Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				Logger:   slog.New(slog.NewTextHandler(&log, nil)),
+				CacheDir: "cache",
 				Input: func(in mcptool.Input) (string, error) {
 					asked[in.ID]++
 					if in.Options != nil {

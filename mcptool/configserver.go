@@ -98,7 +98,7 @@ func (l *configLoader) readServer(m member) error {
 			return nil
 		}
 	}
-	r := &serverReader{configLoader: l, server: &Server{Name: m.name, Dir: l.vars.workspace, Logger: l.logger}}
+	r := &serverReader{configLoader: l, server: &Server{Name: m.name, Dir: l.vars.workspace, Logger: l.logger, written: new(written)}}
 	for _, s := range settings {
 		if err := r.read(s); err != nil {
 			return err
@@ -118,9 +118,13 @@ func (r *serverReader) read(m member) (err error) {
 	s := r.server
 	switch m.name {
 	case "command":
-		s.Command, err = r.expanded(m.value)
+		if s.written.command, err = r.text(m.value); err == nil {
+			s.Command, err = r.expanded(m.value)
+		}
 	case "args":
-		s.Args, err = r.expandedList(m.value)
+		if s.written.args, _, err = r.texts(m.value); err == nil {
+			s.Args, err = r.expandedList(m.value)
+		}
 	case "env":
 		err = r.readEnv(m.value)
 	case "envFile":
@@ -197,6 +201,7 @@ func (r *serverReader) check(m member) error {
 		r.logger.Warn("mcp config: args and env are for servers with a command", "server", s.Name, "at", r.at(m.value.offset))
 	}
 	s.Args, s.Env, s.Dir = nil, nil, ""
+	s.written.args = nil
 	s.Transport = Transport(r.kind)
 	return nil
 }
@@ -274,6 +279,10 @@ func (r *serverReader) readURL(m member) error {
 		return r.errorf(m.key, "it has a %q, too; a server has one URL", r.urlKey)
 	}
 	r.urlKey = m.name
+	var err error
+	if r.server.written.url, err = r.text(m.value); err != nil {
+		return err
+	}
 	text, err := r.expanded(m.value)
 	if err != nil {
 		return err

@@ -87,16 +87,19 @@ func (g *Grants) All() ([]Grant, error) {
 }
 
 func (g *Grants) grant(tool tramontane.Definition) Grant {
-	server := LockedServer{}
+	pinned := struct {
+		Server LockedServer
+		Dir    string // where a relative command starts
+		Tool   LockedTool
+	}{Tool: lockTool(tool)}
 	for _, s := range g.Servers {
 		if s.Name == tool.Server {
-			server = s.identity()
+			pinned.Server, pinned.Dir = s.identity(), s.Dir
 		}
 	}
-	server.Tools = map[string]LockedTool{original(tool): lockTool(tool)}
-	data, err := marshalRaw(server)
+	data, err := marshalRaw(pinned)
 	if err != nil {
-		data = fmt.Append(nil, server) // cannot be: it is strings and valid JSON
+		data = fmt.Append(nil, pinned) // cannot be: it is strings and valid JSON
 	}
 	sum := sha256.Sum256(data)
 	return Grant{Server: tool.Server, Tool: original(tool), Digest: "sha256:" + hex.EncodeToString(sum[:])}

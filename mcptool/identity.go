@@ -31,17 +31,38 @@ func (s *Server) mayOfferMore() bool {
 	return s.Need != Required && state != Ready && state != Degraded
 }
 
+// written is how a config file says that a server is reached, before variables
+// are replaced.
+type written struct {
+	command string
+	args    []string
+	url     string
+}
+
 // identity returns how the server is reached, without secrets and without
 // tools.
 func (s *Server) identity() LockedServer {
+	return s.reachedBy(written{s.Command, s.Args, s.URL})
+}
+
+// identityWritten is identity as a config file has it: the same on machines on
+// which paths differ, and for people whose secrets do.
+func (s *Server) identityWritten() LockedServer {
+	if s.written == nil {
+		return s.identity()
+	}
+	return s.reachedBy(*s.written)
+}
+
+func (s *Server) reachedBy(by written) LockedServer {
 	id := LockedServer{
-		URL:     maskURL(s.URL),
+		URL:     maskURL(by.url),
 		Env:     slices.Sorted(maps.Keys(s.Env)),
 		Headers: slices.Sorted(maps.Keys(s.Header)),
 		Tools:   make(map[string]LockedTool),
 	}
-	if s.Command != "" {
-		id.Command = append([]string{s.Command}, maskArgs(s.Args)...)
+	if by.command != "" {
+		id.Command = append([]string{by.command}, maskArgs(by.args)...)
 	}
 	return id
 }

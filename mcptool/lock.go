@@ -33,7 +33,8 @@ type Lock struct {
 
 // A LockedServer is what a Lock keeps of a server: how it is reached, and its
 // tools. It holds no secrets: of variables and headers it has the names, and in
-// arguments and URLs it has *** for what looks like a secret.
+// arguments and URLs it has *** for what looks like a secret. The variables of a
+// config file stand there as the file has them.
 type LockedServer struct {
 	Command []string              `json:"command,omitempty"` // with its arguments
 	URL     string                `json:"url,omitempty"`
@@ -101,7 +102,7 @@ func NewLock(set tramontane.Toolset, tools []tramontane.Tool) *Lock {
 	l := &Lock{Servers: make(map[string]LockedServer)}
 	for _, s := range serversOf(set) {
 		if !s.mayOfferMore() {
-			l.Servers[s.Name] = s.identity()
+			l.Servers[s.Name] = s.identityWritten()
 		}
 	}
 	for _, t := range tools {
@@ -116,7 +117,7 @@ func NewLock(set tramontane.Toolset, tools []tramontane.Tool) *Lock {
 			server = LockedServer{Tools: make(map[string]LockedTool)}
 			for _, s := range serversOf(set) {
 				if s.Name == def.Server {
-					server = s.identity()
+					server = s.identityWritten()
 				}
 			}
 			l.Servers[def.Server] = server

@@ -344,6 +344,32 @@ func TestLockIdentity(t *testing.T) {
 	}
 }
 
+// The lock of a config file is the same wherever its variables lead.
+func TestLockOfConfig(t *testing.T) {
+	t.Setenv("TEST_BINARY", testBinary(t))
+	var locks []*mcptool.Lock
+	for _, secret := range []string{"one", "two"} {
+		t.Setenv("SECRET", secret)
+		path := writeConfig(t, `{"mcpServers": {"up": {"command": "${TEST_BINARY}", "args": ["${workspaceFolder}/x", "${SECRET}", "--key=${SECRET}"],
+			"env": {"`+serverEnv+`": "named", "TOOLS": "read"}}}}`)
+		config, err := mcptool.LoadConfig(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		locks = append(locks, lockOf(t, config.Servers))
+		if err := config.Servers.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	want := []string{"${TEST_BINARY}", "${workspaceFolder}/x", "${SECRET}", "--key=${SECRET}"}
+	if diff := cmp.Diff(want, locks[0].Servers["up"].Command); diff != "" {
+		t.Errorf("command (-want +got):\n%s", diff)
+	}
+	if drift := locks[0].Drift(locks[1]).String(); drift != "" {
+		t.Errorf("drift between two places:\n%s", drift)
+	}
+}
+
 func TestGrants(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "grants.json")
@@ -423,6 +449,7 @@ func TestGrants(t *testing.T) {
 		{at("https://me:x@a.example/v1/mcp?key=x", "X-Api-Key", "x"), false},
 		{&mcptool.Grants{Path: path, Servers: mcptool.Servers{{Name: "books", Command: "npx", Args: []string{"books"}}}}, false},
 		{&mcptool.Grants{Path: path}, false},
+		{&mcptool.Grants{Path: path, Servers: mcptool.Servers{{Name: "books", Command: "./server", Dir: "/b"}}}, false},
 	} {
 		if ok, err := tt.g.Has(find); ok != tt.want || err != nil {
 			t.Errorf("with servers %+v: allowed: %t, %v, want %t", tt.g.Servers, ok, err, tt.want)

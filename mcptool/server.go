@@ -134,6 +134,8 @@ type Server struct {
 	// server's log and progress notifications. If nil, it is discarded.
 	Logger *slog.Logger
 
+	written *written // as a config file has it; nil if it is of none
+
 	once    sync.Once
 	turn    chan struct{}   // held by whoever connects
 	listing chan struct{}   // held by whoever asks for the tools
