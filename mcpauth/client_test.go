@@ -20,7 +20,7 @@ func TestClientOrder(t *testing.T) {
 		name          string
 		as            oauthtest.Config
 		login         *mcpauth.Login // its client; if nil, nothing is set
-		want          string // client id; if empty, one that registered itself
+		want          string         // client id; if empty, one that registered itself
 		wantErr       string
 		registrations int
 	}{
