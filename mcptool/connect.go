@@ -135,6 +135,7 @@ func (s *Server) connect(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	s.running.Go(func() { s.watch(sess) })
+	s.running.Go(func() { s.setLogLevel(s.life, sess) })
 	if again {
 		s.logger().InfoContext(ctx, "mcp server has a new session", "server", s.Name)
 		s.tellState()
@@ -343,12 +344,12 @@ func (s *Server) dial(ctx context.Context, how manner) (*session, link, error) {
 	s.conn = conn
 	s.mu.Unlock()
 	conn.list().onChange(s.toolsChanged)
-	client := mcp.NewClient(&mcp.Implementation{Name: "tramontane", Version: version()}, s.options())
+	client := mcp.NewClient(&mcp.Implementation{Name: "tramontane", Version: version()}, s.clientOptions())
 	var opts mcp.ClientSessionOptions
 	if how.legacy() || how.transport == SSE {
 		opts.ProtocolVersion = legacyVersion
 	}
-	t := &tap{link: conn}
+	t := &tap{link: conn, notified: s.notified}
 	cs, err := client.Connect(ctx, t, &opts)
 	if err != nil {
 		conn.Close()
@@ -372,26 +373,6 @@ func (s *Server) open(ctx context.Context, how manner) (link, error) {
 		return nil, startError(s.Command, err)
 	}
 	return newStdioConn(proc, how.patience, s.logger().With("server", s.Name)), nil
-}
-
-// options are what the SDK's client is to do with what the server says.
-func (s *Server) options() *mcp.ClientOptions {
-	return &mcp.ClientOptions{
-		Capabilities: &mcp.ClientCapabilities{}, // the default would promise roots
-		Logger:       s.Logger,
-		// Where notices of changes come only to who asks for them, the SDK asks
-		// if there is a handler. The notices themselves are taken in by codec.
-		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) {},
-		//lint:ignore SA1019 servers of the versions before 2026-07-28 still log this way
-		LoggingMessageHandler: func(ctx context.Context, req *mcp.LoggingMessageRequest) {
-			s.logger().DebugContext(ctx, "mcp server log", "server", s.Name, "level", req.Params.Level, "data", req.Params.Data)
-		},
-		ProgressNotificationHandler: func(ctx context.Context, req *mcp.ProgressNotificationClientRequest) {
-			s.progressed(req.Params.ProgressToken)
-			s.logger().DebugContext(ctx, "mcp server progress", "server", s.Name,
-				"progress", req.Params.Progress, "total", req.Params.Total, "message", req.Params.Message)
-		},
-	}
 }
 
 // oneLine returns an error like err whose text is one line: servers put what

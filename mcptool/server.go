@@ -104,6 +104,11 @@ type Server struct {
 	// after a failure. If zero, hints are shown and nothing rests on them.
 	Trusted bool
 
+	// ResourceTools gives the model two tools more, to list and to read the
+	// server's resources. If zero, only the program can, with
+	// [Server.Resources] and [Server.ReadResource].
+	ResourceTools bool
+
 	// StartTimeout bounds the start of the server up to the end of the
 	// handshake, save the time in which a person logs in. If zero, it is one minute: commands such as npx and "go run"
 	// may have to download and build first.
@@ -116,6 +121,18 @@ type Server struct {
 	// MaxCallTime bounds a request in all, whatever its progress. If zero, it
 	// is half an hour, or CallTimeout if that is longer.
 	MaxCallTime time.Duration
+
+	// Elicit puts a question of the server to a person, one at a time; see
+	// [Elicitation]. An error counts as ElicitCancel, and so do nil and a panic;
+	// errors and panics are logged. The deadlines of calls stand still
+	// meanwhile, for a quarter of an hour at most. If nil, servers are told that
+	// nobody can be asked.
+	Elicit func(ctx context.Context, q *Elicitation) (*ElicitationAnswer, error)
+
+	// LogLevel says which lines of its log the server is asked for; see
+	// [tramontane.LogEvent]. If zero, it is asked for none, and servers of the
+	// versions before 2026-07-28 may send any.
+	LogLevel LogLevel
 
 	// CacheDir is a directory, made where needed, in which the server's list of
 	// tools is kept for the next program: a Lazy server offers it without being
@@ -142,6 +159,9 @@ type Server struct {
 	life    context.Context // ends with Close
 	end     context.CancelFunc
 	running sync.WaitGroup // what looks after sessions
+
+	questions questions     // that the server puts to persons
+	outputs   outputSchemas // of its tools
 
 	mu         sync.Mutex // guards the fields below
 	session    *session   // the last one, which may have ended

@@ -14,6 +14,10 @@ type tap struct {
 	link
 	conn mcp.Connection // of link
 
+	// notified takes in the notifications of the server, in their order and
+	// before what follows them. It must not block.
+	notified func(*jsonrpc.Request)
+
 	// subscribed says that notices of changed tools come, in protocol versions
 	// in which that has to be asked for.
 	subscribed atomic.Bool
@@ -53,6 +57,9 @@ func (t *tap) Read(ctx context.Context) (jsonrpc.Message, error) {
 // take notes what the server says or asks by itself, and reports whether the
 // SDK is to have it. The SDK queues without bounds what it is given.
 func (t *tap) take(req *jsonrpc.Request) bool {
+	if !req.IsCall() {
+		t.notified(req)
+	}
 	switch req.Method {
 	case "notifications/subscriptions/acknowledged":
 		if t.subscribed.Swap(true) {

@@ -53,11 +53,16 @@ func nameTools(tools []*tool) ([]tramontane.Tool, error) {
 // Call. The error wraps [tramontane.ErrOutcomeUnknown] unless the server
 // answered with it or cannot have worked on the call.
 func (t *tool) Call(ctx context.Context, call *tramontane.Call) (*tramontane.ToolResult, error) {
+	if result, err, is := t.server.callResources(ctx, t.def.Original, call); is {
+		return result, err
+	}
 	raw, err := t.call(ctx, call)
 	if err != nil {
 		return nil, oneLine(fmt.Errorf("%s: tool %s: %w", t.server, t.def.Original, err))
 	}
-	return decodeResult(raw), nil
+	result := decodeResult(raw)
+	t.server.checkOutput(ctx, t.def, result)
+	return result, nil
 }
 
 func (t *tool) call(ctx context.Context, call *tramontane.Call) (json.RawMessage, error) {
@@ -72,7 +77,9 @@ func (t *tool) call(ctx context.Context, call *tramontane.Call) (json.RawMessage
 			return nil, fmt.Errorf("%w: %w", errNotSent, err)
 		}
 		raw, err := s.request(ctx, sess, call, func(ctx context.Context) (json.RawMessage, error) {
-			return rawResult(sess.CallTool(ctx, t.params(ctx, call)))
+			return s.withVisits(ctx, func() (json.RawMessage, error) {
+				return rawResult(sess.CallTool(ctx, t.params(ctx, call)))
+			})
 		})
 		var wire *jsonrpc.Error
 		notSent := errors.Is(err, errNotSent)
@@ -108,6 +115,7 @@ func (t *tool) params(ctx context.Context, call *tramontane.Call) *mcp.CallToolP
 	if call.Key != "" {
 		params.Meta[callKeyMeta] = call.Key
 	}
+	t.server.callMeta(params.Meta)
 	if u, ok := ctx.Value(underwayKey{}).(*underway); ok {
 		params.SetProgressToken(u.token)
 	}

@@ -208,7 +208,7 @@ func (s *Server) toolsOf(listed []*listedTool) []*tool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tools, s.offered, s.stale = len(listed), listed, false
-	return tools
+	return append(tools, s.resourceTools()...)
 }
 
 // compare lists the tools of a session that took the place of another, and
