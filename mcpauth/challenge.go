@@ -29,8 +29,8 @@ func readChallenge(h http.Header) challenge {
 			if c.problem == "" {
 				c.problem = s.params["error"]
 			}
-			if c.scopes == nil {
-				c.scopes = strings.Fields(s.params["scope"])
+			if scope := s.params["scope"]; c.scopes == nil && scope != "" {
+				c.scopes = strings.Fields(scope)
 			}
 		}
 	}

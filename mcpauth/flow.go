@@ -42,21 +42,27 @@ func newFlow(w *web, r *realm, c *client, redirectURI string, scopes []string) *
 
 // AuthURL is where the person has to go.
 func (f *Flow) AuthURL() string {
-	config := oauth2.Config{
-		ClientID:    f.client.id,
-		Endpoint:    oauth2.Endpoint{AuthURL: f.realm.Authorization},
-		RedirectURL: f.redirect,
-		Scopes:      f.scopes,
+	u, err := url.Parse(f.realm.Authorization)
+	if err != nil {
+		return "" // find has checked it
 	}
-	options := []oauth2.AuthCodeOption{
-		oauth2.S256ChallengeOption(f.verifier),
-		oauth2.SetAuthURLParam("resource", f.realm.resource),
+	q := u.Query() // an endpoint may have parameters of its own
+	q.Set("response_type", "code")
+	q.Set("client_id", f.client.id)
+	q.Set("redirect_uri", f.redirect)
+	q.Set("state", f.state)
+	q.Set("resource", f.realm.resource)
+	q.Set("code_challenge", oauth2.S256ChallengeFromVerifier(f.verifier))
+	q.Set("code_challenge_method", "S256")
+	if len(f.scopes) > 0 {
+		q.Set("scope", strings.Join(f.scopes, " "))
 	}
 	if slices.Contains(f.scopes, offlineAccess) {
 		// Without it OpenID Connect has offline_access ignored (Core, section 11).
-		options = append(options, oauth2.SetAuthURLParam("prompt", "consent"))
+		q.Set("prompt", "consent")
 	}
-	return config.AuthCodeURL(f.state, options...)
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // State is the value that comes back in the callback URL as the parameter state.
