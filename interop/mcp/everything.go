@@ -18,7 +18,24 @@ func everythingStdio(ctx context.Context) error {
 
 // everything uses all that server-everything offers.
 func everything(ctx context.Context, s *mcptool.Server) error {
-	return everythingTools(ctx, s)
+	who := answers(map[string]any{"name": "Ada", "check": true, "email": "ada@example.com", "untitledMultipleSelectEnum": []string{"Piano", "Drums"}},
+		mcptool.ElicitAccept, mcptool.ElicitDecline, mcptool.ElicitCancel)
+	s.Elicit = who.elicit
+	s.LogLevel = mcptool.LogDebug
+	if err := everythingTools(ctx, s); err != nil {
+		return err
+	}
+	if err := cancelled(ctx, s, "trigger-long-running-operation", `{"duration":30,"steps":30}`, step{"echo", `{"message":"on"}`, says("on")}); err != nil {
+		return err
+	}
+	if err := read(ctx, s, everythingShelf); err != nil {
+		return err
+	}
+	ok("%s: protocol version %s", s.Name, s.Status().ProtocolVersion)
+	if who.questions() != 4 {
+		return fmt.Errorf("%s put %d questions, not 4", s, who.questions())
+	}
+	return nil
 }
 
 // everythingHTTP uses server-everything over streamable HTTP.
@@ -48,9 +65,34 @@ func everythingAt(ctx context.Context, mode, path string, transport mcptool.Tran
 	if err := everything(ctx, found); err != nil {
 		return err
 	}
-	told := &mcptool.Server{Name: "everything", URL: found.URL, Transport: transport}
+	told := &mcptool.Server{Name: "everything", URL: found.URL, Transport: transport, ResourceTools: true}
 	defer told.Close()
-	return play(ctx, told, []step{{"get-sum", `{"a":20,"b":22}`, says("42")}}, nil)
+	return play(ctx, told, []step{
+		{"get-sum", `{"a":20,"b":22}`, says("42")},
+		{"resources/list", "", says("demo://resource/static/document/features.md")},
+		{"resources/read", `{"uri":"demo://resource/dynamic/text/9"}`, says("Resource 9")},
+	}, nil)
+}
+
+// everythingShelf is what server-everything has besides tools, and what a call
+// of a tool puts there.
+var everythingShelf = shelf{
+	resources: 7,
+	templates: 2,
+	texts: map[string]string{
+		"demo://resource/static/document/features.md": "Everything Server",
+		"demo://resource/dynamic/text/3":              "Resource 3",
+		"demo://resource/dynamic/blob/4":              "Resource 4",
+		"demo://resource/session/hi.gz":               "\x1f\x8b",
+	},
+	missing: "demo://resource/nowhere",
+	prompts: []asking{
+		{"simple-prompt", nil, "simple prompt"},
+		{"args-prompt", map[string]string{"city": "Lyon", "state": "France"}, "What's weather in Lyon, France?"},
+		{"args-prompt", map[string]string{"city": "Lyon"}, "What's weather in Lyon?"},
+		{"completable-prompt", map[string]string{"department": "Engineering", "name": "Alice"}, "Alice"},
+		{"resource-prompt", map[string]string{"resourceType": "Text", "resourceId": "5"}, "Resource 5"},
+	},
 }
 
 // notPlayed are tools of server-everything that need what the client does not
@@ -99,26 +141,23 @@ func everythingTools(ctx context.Context, s *mcptool.Server) error {
 		{"gzip-file-as-resource", `{"name":"ho.gz","data":"data:text/plain,hello","outputType":"resource"}`,
 			holds("the file", 1, func(c *tramontane.ResourceContent) bool { return strings.HasPrefix(string(c.Blob), "\x1f\x8b") })},
 		{"trigger-long-running-operation", `{"duration":0.4,"steps":4}`, says("Duration: 0.4 seconds, Steps: 4")},
+		// The form's defaults stand for what the person left out.
+		{"trigger-elicitation-request", "", both(both(says("Name: Ada"), says("Favorite Integer: 42")), both(says("hero-1"), says(`"Drums"`)))},
+		{"trigger-elicitation-request", "", says("declined")},
+		{"trigger-elicitation-request", "", says("cancelled")},
+		{"trigger-url-elicitation", `{"url":"https://example.com/login"}`, says("completed the URL elicitation")},
 		{"toggle-simulated-logging", "", says("Started")},
 		{"get-sum", `{"a":1,"b":1}`, says("2")}, // time for the first line of the log to come
 		{"toggle-simulated-logging", "", says("Stopped")},
 		{"toggle-subscriber-updates", "", says("Started")},
 		{"toggle-subscriber-updates", "", says("Stopped")},
 	}
-	progress, logs := 0, 0
-	watch := func(event tramontane.Event) {
-		switch e := event.(type) {
-		case *tramontane.ProgressEvent:
-			if e.Total == 4 {
-				progress++
-			}
-		case *tramontane.LogEvent:
-			logs++
-		}
-	}
-	if err := play(ctx, s, steps, watch); err != nil {
+	var n news
+	if err := play(ctx, s, steps, n.watch); err != nil {
 		return err
 	}
-	ok("%s: %d events of progress, %d of its log", s.Name, progress, logs)
+	if err := n.heard(s, 4, 1); err != nil {
+		return err
+	}
 	return allPlayed(ctx, s, steps, notPlayed)
 }

@@ -102,6 +102,13 @@ func memory(ctx context.Context) error {
 	if err := allPlayed(ctx, s, steps, nil); err != nil {
 		return err
 	}
+	if err := read(ctx, s, shelf{
+		resources: 1,
+		texts:     map[string]string{"memory://knowledge-graph": "wrote programs"},
+		missing:   "memory://nothing",
+	}); err != nil {
+		return err
+	}
 	if err := s.Close(); err != nil {
 		return err
 	}

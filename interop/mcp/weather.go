@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mcptool"
 )
 
@@ -55,26 +54,36 @@ func celsius(location string) float64 {
 
 // weather uses all that the server offers.
 func weather(ctx context.Context, s *mcptool.Server) error {
+	who := answers(map[string]any{"unit": "fahrenheit"}, mcptool.ElicitAccept, mcptool.ElicitDecline)
+	s.Elicit = who.elicit
 	steps := []step{
+		{"get_weather_in_unit", `{"location":"Nice"}`, says(fmt.Sprintf("%.1f fahrenheit", celsius("Nice")*9/5+32))},
+		{"get_weather_in_unit", `{"location":"Nice"}`, says("no unit: decline")},
 		{"get_weather", `{"location":"Paris"}`, both(structured("location", "Paris"), structured("celsius", celsius("Paris")))},
 		{"get_forecast", `{"location":"Oslo","days":3}`, says(fmt.Sprint(celsius("Oslo") + 3))},
 		{"get_storm_warning", `{"location":"Rome"}`, fails("no storm station near Rome")},
 		{"get_weather", `{}`, fails("location")},
 	}
-	progress, logs := 0, 0
-	watch := func(event tramontane.Event) {
-		switch e := event.(type) {
-		case *tramontane.ProgressEvent:
-			if e.Total == 3 {
-				progress++
-			}
-		case *tramontane.LogEvent:
-			logs++
-		}
-	}
-	if err := play(ctx, s, steps, watch); err != nil {
+	s.LogLevel = mcptool.LogInfo
+	if err := s.Connect(ctx); err != nil {
 		return err
 	}
-	ok("%s: %d events of progress, %d of its log", s.Name, progress, logs)
-	return allPlayed(ctx, s, steps, map[string]string{"get_weather_in_unit": ""})
+	ok("%s: protocol version %s", s.Name, s.Status().ProtocolVersion)
+	var n news
+	if err := play(ctx, s, steps, n.watch); err != nil {
+		return err
+	}
+	if err := n.heard(s, 3, 3); err != nil {
+		return err
+	}
+	if err := read(ctx, s, shelf{
+		resources: 1,
+		templates: 1,
+		texts:     map[string]string{"weather://stations": "London", "weather://Kiel/now": fmt.Sprintf("%.1f", celsius("Kiel"))},
+		missing:   "weather://",
+		prompts:   []asking{{"pack", map[string]string{"location": "Oslo", "days": "3"}, "What do I pack for 3 days in Oslo?"}},
+	}); err != nil {
+		return err
+	}
+	return allPlayed(ctx, s, steps, nil)
 }
