@@ -56,6 +56,14 @@ func (b *backoff) wait(d time.Duration) {
 	b.until = time.Now().Add(d - rand.N(d/4))
 }
 
+// started notes that a session began. What it takes to end is another matter.
+func (b *backoff) started() {
+	b.until = time.Time{}
+	if !b.crashes {
+		b.failures = 0
+	}
+}
+
 // forgive allows the next attempt at once, since somebody asks for it who
 // cannot do without. A server that starts well and dies each time must wait
 // all the same.

@@ -124,8 +124,12 @@ func (s *Server) connect(ctx context.Context) (*session, error) {
 	s.err = err
 	switch {
 	case err == nil:
-		s.session, s.missing = sess, nil
-		s.backoff.until = time.Time{}
+		s.session, s.missing, s.login = sess, nil, nil
+		s.backoff.started()
+	case needsLogin(err):
+		// To find that out costs little, and a person may log in any moment.
+		s.backoff = backoff{}
+		s.backoff.failed(0)
 	case ctx.Err() == nil:
 		s.backoff.failed(time.Since(began))
 	}
@@ -349,7 +353,7 @@ func (s *Server) dial(ctx context.Context, how manner) (*session, link, error) {
 	if how.legacy() || how.transport == SSE {
 		opts.ProtocolVersion = legacyVersion
 	}
-	t := &tap{link: conn, notified: s.notified}
+	t := &tap{link: conn, notified: s.notified, logger: s.logger().With("server", s.Name)}
 	cs, err := client.Connect(ctx, t, &opts)
 	if err != nil {
 		conn.Close()
@@ -366,7 +370,11 @@ func (s *Server) open(ctx context.Context, how manner) (link, error) {
 	case how.transport == SSE:
 		return newSSELink(ctx, s)
 	case how.transport == StreamableHTTP:
-		return newHTTPLink(ctx, s)
+		conn, err := newHTTPLink(ctx, s)
+		if c, ok := conn.(*httpLink); ok && how.patience > c.patience {
+			c.patience = how.patience
+		}
+		return conn, err
 	}
 	proc, err := startProcess(s.command(), s.Stderr)
 	if err != nil {

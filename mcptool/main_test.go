@@ -320,15 +320,17 @@ var allContent = map[string]mcp.Content{
 // legacyServer knows nothing newer than 2025-11-25.
 func legacyServer() *mcp.Server {
 	s := goodServer(0)
-	s.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
-		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
-			if method == "server/discover" {
-				return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
-			}
-			return next(ctx, method, req)
-		}
-	})
+	s.AddReceivingMiddleware(withoutDiscover)
 	return s
+}
+
+func withoutDiscover(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		if method == "server/discover" {
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
+		}
+		return next(ctx, method, req)
+	}
 }
 
 // modernServer knows nothing older than 2026-07-28.

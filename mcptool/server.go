@@ -110,12 +110,15 @@ type Server struct {
 	ResourceTools bool
 
 	// StartTimeout bounds the start of the server up to the end of the
-	// handshake, save the time in which a person logs in. If zero, it is one minute: commands such as npx and "go run"
-	// may have to download and build first.
+	// handshake, save the time in which a person logs in. If zero, it is one
+	// minute: commands such as npx and "go run" may have to download and build
+	// first.
 	StartTimeout time.Duration
 
 	// CallTimeout bounds each request to the server, a tool call among them.
-	// News of progress starts it anew. If zero, it is two minutes.
+	// News of progress starts it anew, and it stands still while a person logs
+	// in or answers, for a quarter of an hour in all. If zero, it is two
+	// minutes.
 	CallTimeout time.Duration
 
 	// MaxCallTime bounds a request in all, whatever its progress. If zero, it
@@ -170,6 +173,8 @@ type Server struct {
 	attempts   int   // to connect that have ended
 	err        error // of the last attempt
 	missing    error // what a session that can be called lacks
+	gone       error // names tools that runs have and it offers no more
+	login      error // of the last request, if it wants a person to log in
 	backoff    backoff
 	known      manner // what worked last
 	tools      int

@@ -1,6 +1,7 @@
 package mcptool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -105,12 +106,14 @@ func (s *Server) state() (State, error) {
 		return Connecting, nil
 	case needsLogin(err):
 		return NeedsLogin, err
+	case err == nil && s.session != nil && s.login != nil:
+		return NeedsLogin, s.login
 	case err != nil:
 		return Failed, err
 	case s.session == nil:
 		return Closed, nil
-	case s.missing != nil:
-		return Degraded, s.missing
+	case s.missing != nil || s.gone != nil:
+		return Degraded, cmp.Or(s.missing, s.gone)
 	default:
 		return Ready, nil
 	}

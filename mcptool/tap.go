@@ -2,21 +2,44 @@ package mcptool
 
 import (
 	"context"
+	"crypto/rand"
+	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
+const (
+	// maxQuestions is how many requests of a server may wait for their answers.
+	maxQuestions = 64
+
+	// maxNotices is how many notices of a server may wait for the SDK.
+	maxNotices = 256
+)
+
 // A tap stands between the SDK and a link, of whatever kind, and notes what
-// supervision must know of the messages.
+// supervision must know of the messages. It also keeps the SDK's queue of what
+// a server says by itself, which has no bound, within one: it passes on no more
+// than can be worked on. To wait instead could wait for ever, for a server that
+// reads no answers while it asks.
 type tap struct {
 	link
-	conn mcp.Connection // of link
+	conn   mcp.Connection // of link
+	logger *slog.Logger
 
 	// notified takes in the notifications of the server, in their order and
 	// before what follows them. It must not block.
 	notified func(*jsonrpc.Request)
+
+	questions atomic.Int32 // requests of the server without an answer
+	worked    atomic.Int64 // notices that the SDK has worked on
+	marks     sync.Map     // from the ids of requests of ours to the SDK, that come after so many notices, to their number
+
+	// Only Read, which is never called twice at once, uses these.
+	notices int64            // that were passed on
+	mark    *jsonrpc.Request // to be passed on next
 
 	// subscribed says that notices of changed tools come, in protocol versions
 	// in which that has to be asked for.
@@ -36,6 +59,10 @@ func (t *tap) Connect(ctx context.Context) (mcp.Connection, error) {
 
 // Read implements mcp.Connection.
 func (t *tap) Read(ctx context.Context) (jsonrpc.Message, error) {
+	if msg := t.mark; msg != nil {
+		t.mark = nil
+		return msg, nil
+	}
 	for {
 		msg, err := t.conn.Read(ctx)
 		switch m := msg.(type) {
@@ -55,25 +82,59 @@ func (t *tap) Read(ctx context.Context) (jsonrpc.Message, error) {
 }
 
 // take notes what the server says or asks by itself, and reports whether the
-// SDK is to have it. The SDK queues without bounds what it is given.
+// SDK is to have it.
 func (t *tap) take(req *jsonrpc.Request) bool {
-	if !req.IsCall() {
-		t.notified(req)
+	if req.IsCall() {
+		if t.questions.Add(1) > maxQuestions {
+			t.questions.Add(-1)
+			t.logger.Warn("mcp server asks more than it hears the answers to; a question is dropped", "method", req.Method)
+			return false
+		}
+		return true
 	}
+	t.notified(req)
 	switch req.Method {
 	case "notifications/subscriptions/acknowledged":
 		if t.subscribed.Swap(true) {
 			t.list().forget() // a stream that was lost is there again
 		}
+		return false
+	case "notifications/cancelled", "notifications/tools/list_changed", "notifications/prompts/list_changed",
+		"notifications/resources/list_changed", "notifications/resources/updated":
+	default:
+		return false // the SDK has no use for it
+	}
+	if t.notices-t.worked.Load() >= maxNotices {
+		t.logger.Warn("mcp server sends more notices than can be worked on; one is dropped", "method", req.Method)
+		return false
+	}
+	t.notices++
+	if t.notices%(maxNotices/2) == 0 {
+		id, err := jsonrpc.MakeID(rand.Text())
+		if err != nil {
+			return true
+		}
+		t.marks.Store(id, t.notices)
+		t.mark = &jsonrpc.Request{ID: id, Method: "ping"}
 	}
 	return true
 }
 
 // Write implements mcp.Connection.
 func (t *tap) Write(ctx context.Context, msg jsonrpc.Message) error {
-	if req, ok := msg.(*jsonrpc.Request); ok && req.IsCall() {
-		if req.Method == "subscriptions/listen" {
-			t.listen.Store(&req.ID)
+	switch m := msg.(type) {
+	case *jsonrpc.Response:
+		if notices, ours := t.marks.LoadAndDelete(m.ID); ours {
+			t.worked.Store(notices.(int64))
+			return nil
+		}
+		defer t.questions.Add(-1)
+	case *jsonrpc.Request:
+		if !m.IsCall() {
+			break
+		}
+		if m.Method == "subscriptions/listen" {
+			t.listen.Store(&m.ID)
 		}
 		if rounds, ok := ctx.Value(roundsKey{}).(*atomic.Int32); ok {
 			rounds.Add(1)

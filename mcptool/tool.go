@@ -78,7 +78,7 @@ func (t *tool) call(ctx context.Context, call *tramontane.Call) (json.RawMessage
 		}
 		raw, err := s.request(ctx, sess, call, func(ctx context.Context) (json.RawMessage, error) {
 			return s.withVisits(ctx, func() (json.RawMessage, error) {
-				return rawResult(sess.CallTool(ctx, t.params(ctx, call)))
+				return rawResult(sess.CallTool(withSchema(ctx, t.def.Parameters), t.params(ctx, call)))
 			})
 		})
 		var wire *jsonrpc.Error
@@ -201,9 +201,9 @@ func (s *Server) request(ctx context.Context, sess *session, call *tramontane.Ca
 		limit = defaultCallTimeout
 	}
 	if total <= 0 {
-		total = defaultMaxCallTime
+		total = max(limit, defaultMaxCallTime)
 	}
-	reqCtx, deadline, stop := withDeadline(ctx, limit, max(limit, total))
+	reqCtx, deadline, stop := withDeadline(ctx, min(limit, total), total)
 	defer stop()
 	if call != nil {
 		var done func()
@@ -213,6 +213,7 @@ func (s *Server) request(ctx context.Context, sess *session, call *tramontane.Ca
 	var rounds atomic.Int32
 	reqCtx = context.WithValue(reqCtx, roundsKey{}, &rounds)
 	raw, err := do(reqCtx)
+	s.noteLogin(err)
 	if err == nil {
 		return raw, nil
 	}
@@ -240,5 +241,20 @@ func (s *Server) request(ctx context.Context, sess *session, call *tramontane.Ca
 		return nil, fmt.Errorf("the server ended before it answered: %w", ended)
 	default:
 		return nil, err
+	}
+}
+
+// noteLogin notes whether the server wants a person to log in, as the outcome of
+// a request says, and tells the runs if that is news.
+func (s *Server) noteLogin(err error) {
+	if !needsLogin(err) {
+		err = nil
+	}
+	s.mu.Lock()
+	news := (s.login == nil) != (err == nil)
+	s.login = err
+	s.mu.Unlock()
+	if news {
+		s.tellState()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -207,7 +208,7 @@ func (s *Server) toolsOf(listed []*listedTool) []*tool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tools, s.offered, s.stale = len(listed), listed, false
+	s.tools, s.offered, s.stale, s.gone = len(listed), listed, false, nil
 	return append(tools, s.resourceTools()...)
 }
 
@@ -225,8 +226,21 @@ func (s *Server) compare(sess *session) {
 // changedTo tells the runs if the server lists others than the tools that they
 // have.
 func (s *Server) changedTo(listed []*listedTool) {
+	has := make(map[string]bool, len(listed))
+	for _, t := range listed {
+		has[t.Name] = true
+	}
+	var gone []string
 	s.mu.Lock()
 	same := s.offered == nil || slices.EqualFunc(s.offered, listed, func(a, b *listedTool) bool { return bytes.Equal(a.raw, b.raw) })
+	for _, t := range s.offered {
+		if !has[t.Name] {
+			gone = append(gone, t.Name)
+		}
+	}
+	if len(gone) > 0 {
+		s.gone = oneLine(fmt.Errorf("%s: it does not offer any more what runs have: %s", s, strings.Join(gone, ", ")))
+	}
 	s.mu.Unlock()
 	if !same {
 		s.toolsChanged()

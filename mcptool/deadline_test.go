@@ -1,0 +1,124 @@
+package mcptool_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+// oneTool returns a server in memory with one tool.
+func oneTool(legacy bool, handler mcp.ToolHandler) *mcptool.Server {
+	s := mcp.NewServer(&mcp.Implementation{Name: "one", Version: "1"}, nil)
+	if legacy {
+		s.AddReceivingMiddleware(withoutDiscover)
+	}
+	s.AddTool(&mcp.Tool{Name: "t", InputSchema: json.RawMessage(`{"type":"object"}`)}, handler)
+	return &mcptool.Server{Name: "test", Dial: mcptool.InMemory(s)}
+}
+
+var done = &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "done"}}}
+
+// How long a call may take.
+func TestDeadline(t *testing.T) {
+	const minute = time.Minute
+	// works gives news of itself every minute, for so many minutes.
+	works := func(minutes int) mcp.ToolHandler {
+		return func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			for i := range minutes {
+				select {
+				case <-time.After(minute):
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+				p := &mcp.ProgressNotificationParams{ProgressToken: req.Params.GetProgressToken(), Progress: float64(i)}
+				if err := req.Session.NotifyProgress(ctx, p); err != nil {
+					return nil, err
+				}
+			}
+			return done, nil
+		}
+	}
+	silent := func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	asks := func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		if req.Params.InputResponses == nil {
+			schema := map[string]any{"type": "object", "properties": map[string]any{}}
+			return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{
+				"q": &mcp.ElicitParams{Message: "Well?", RequestedSchema: schema},
+			}}, nil
+		}
+		return done, nil
+	}
+	tests := []struct {
+		name    string
+		handler mcp.ToolHandler
+		set     func(*mcptool.Server)
+		person  time.Duration // takes so long to answer
+		took    time.Duration
+		want    string // in the error; none if empty
+		legacy  bool
+	}{
+		{"silent", silent, func(*mcptool.Server) {}, 0, 2 * minute, "no answer within 2m0s", false},
+		{"silent, with more time", silent, func(s *mcptool.Server) { s.CallTimeout = time.Hour }, 0, time.Hour, "no answer within 1h0m0s", false},
+		{"progress", works(20), func(*mcptool.Server) {}, 0, 20 * minute, "", false},
+		{"progress without end", works(1000), func(*mcptool.Server) {}, 0, 30 * minute, "no end within 30m0s", false},
+		{"progress, with less time", works(10), func(s *mcptool.Server) { s.MaxCallTime = 5 * minute }, 0, 5 * minute, "no end within 5m0s", false},
+		{"person", asks, func(*mcptool.Server) {}, 10 * minute, 10 * minute, "", false},
+		{"old server: person", asks, func(*mcptool.Server) {}, 10 * minute, 10 * minute, "", true},
+		{"person who went away", asks, func(*mcptool.Server) {}, time.Hour, 15 * minute, "no person answered within 15m0s", false},
+		{"old server: person who went away", asks, func(*mcptool.Server) {}, time.Hour, 15 * minute, "no person answered within 15m0s", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				told := make(chan error, 1)
+				s := oneTool(tt.legacy, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+					res, err := tt.handler(ctx, req)
+					if ctx.Err() != nil {
+						told <- ctx.Err()
+					}
+					return res, err
+				})
+				tt.set(s)
+				s.Elicit = func(ctx context.Context, q *mcptool.Elicitation) (*mcptool.ElicitationAnswer, error) {
+					select {
+					case <-time.After(tt.person):
+						return &mcptool.ElicitationAnswer{Action: mcptool.ElicitAccept}, nil
+					case <-ctx.Done():
+						return nil, ctx.Err()
+					}
+				}
+				defer s.Close()
+				call := start(t, s)["t"]
+				began := time.Now()
+				_, err := call.call(context.Background(), "")
+				if tt.want == "" && err != nil {
+					t.Error(err)
+				}
+				if tt.want != "" && (!errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), tt.want)) {
+					t.Errorf("error %v, want %q and an unknown outcome", err, tt.want)
+				}
+				if took := time.Since(began).Round(time.Second); took != tt.took {
+					t.Errorf("it took %v, want %v", took, tt.took)
+				}
+				if tt.want != "" && tt.person == 0 {
+					<-told // that nobody waits any more
+				}
+				if _, err := s.Tools(context.Background()); err != nil {
+					t.Errorf("the session did not live on: %v", err)
+				}
+			})
+		})
+	}
+}

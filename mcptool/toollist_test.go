@@ -1,0 +1,141 @@
+package mcptool_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+// counted returns a server that counts how often it is asked for its tools.
+func counted(legacy bool) (*mcp.Server, *atomic.Int32) {
+	s := mcp.NewServer(&mcp.Implementation{Name: "counted", Version: "1"}, nil)
+	offerTool(s, "first")
+	lists := new(atomic.Int32)
+	s.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+			if method == "tools/list" {
+				lists.Add(1)
+			}
+			return next(ctx, method, req)
+		}
+	})
+	if legacy {
+		s.AddReceivingMiddleware(withoutDiscover)
+	}
+	return s, lists
+}
+
+func offerTool(s *mcp.Server, name string) {
+	s.AddTool(&mcp.Tool{Name: name, InputSchema: json.RawMessage(`{"type":"object"}`)},
+		func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) { return done, nil })
+}
+
+// A warm run asks for no list, in both eras and on every transport, and has the
+// new tools all the same.
+func TestNoListInWarmRuns(t *testing.T) {
+	t.Parallel()
+	for name, legacy := range map[string]bool{"2025-11-25": true, "2026-07-28": false} {
+		for _, transport := range []string{"memory", "http", "sse"} {
+			t.Run(name+" "+transport, func(t *testing.T) {
+				t.Parallel()
+				far, lists := counted(legacy)
+				s := &mcptool.Server{Name: "test"}
+				if transport == "memory" {
+					s.Dial = mcptool.InMemory(far)
+				} else {
+					server := func(*http.Request) *mcp.Server { return far }
+					var handler http.Handler = mcp.NewSSEHandler(server, nil)
+					if transport == "http" {
+						handler = mcp.NewStreamableHTTPHandler(server, &mcp.StreamableHTTPOptions{Stateless: !legacy})
+					}
+					api := httptest.NewServer(handler)
+					t.Cleanup(api.Close)
+					s.URL = api.URL
+				}
+				t.Cleanup(func() { s.Close() })
+				start(t, s)
+				if got := s.Status().ProtocolVersion; got != name && transport != "sse" {
+					t.Fatalf("protocol version %s, want %s", got, name)
+				}
+				// A later version is asked until it has said that it will tell of
+				// changes.
+				eventually(t, "a run without a list", func() bool {
+					before := lists.Load()
+					start(t, s)
+					return lists.Load() == before
+				})
+				offerTool(far, "second")
+				eventually(t, "the new tool", func() bool { return start(t, s)["second"].Tool != nil })
+				before := lists.Load()
+				for range 10 {
+					start(t, s)
+				}
+				if n := lists.Load() - before; n != 0 {
+					t.Errorf("%d lists in warm runs", n)
+				}
+			})
+		}
+	}
+}
+
+// An answer that says how long it holds is believed.
+func TestListHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far, lists := counted(false)
+		far.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+			return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+				res, err := next(ctx, method, req)
+				switch res := res.(type) {
+				case *mcp.DiscoverResult:
+					res.Capabilities.Tools.ListChanged = false
+				case *mcp.ListToolsResult:
+					res.TTLMs = 60_000
+				}
+				return res, err
+			}
+		})
+		s := &mcptool.Server{Name: "test", Dial: mcptool.InMemory(far)}
+		defer s.Close()
+		for range 5 {
+			start(t, s)
+			start(t, s)
+			time.Sleep(30 * time.Second) // in the bubble
+		}
+		if n := lists.Load(); n != 3 {
+			t.Errorf("%d lists in 2m30s, want one a minute", n)
+		}
+	})
+}
+
+// A server whose list cannot be had, or only in part, can be called, and says
+// what is missing.
+func TestDegraded(t *testing.T) {
+	t.Parallel()
+	s := testServer(t, "strange")
+	tools := start(t, s)
+	st := s.Status()
+	if st.State != mcptool.Degraded || st.Err == nil || !strings.Contains(st.Err.Error(), "cannot be used") {
+		t.Errorf("status %+v, want degraded", st)
+	}
+	if _, err := tools["hologram"].call(t.Context(), ""); err != nil {
+		t.Error(err)
+	}
+	endless := testServer(t, "endless")
+	endless.Need = mcptool.Optional
+	if tools, err := endless.Tools(t.Context()); len(tools) != 0 || err != nil {
+		t.Errorf("%v, %v; want no tools", tools, err)
+	}
+	if st := endless.Status(); st.State != mcptool.Degraded || st.Err == nil || !strings.Contains(st.Err.Error(), "follows itself") {
+		t.Errorf("status %+v, want degraded", st)
+	}
+}
