@@ -295,7 +295,7 @@ func (m *matchers) check(o *offer) (notes []string, err error) {
 			case r.pattern != nil:
 				errs = append(errs, fmt.Errorf("%s fits no tool%s", rule, r.where(o.servers)))
 			default:
-				errs = append(errs, fmt.Errorf("%s: there is no such tool%s%s", rule, r.where(o.servers), didYouMean(r.name, r.candidates(o.tools))))
+				errs = append(errs, fmt.Errorf("%s: there is no such tool%s%s", rule, r.where(o.servers), r.otherTool(o)))
 			}
 		}
 	}
@@ -332,16 +332,22 @@ func (m *matcher) where(known []string) string {
 	}
 }
 
-// candidates are the names that a rule could have meant.
-func (m *matcher) candidates(tools []tramontane.Definition) []string {
-	var all []string
-	for _, d := range tools {
+// otherTool says what may have been meant by a rule for a tool that there is
+// not.
+func (m *matcher) otherTool(o *offer) string {
+	var own, all []string
+	for _, d := range o.tools {
 		if m.about(d) {
+			own = append(own, original(d))
 			all = append(all, original(d), d.Name)
 		}
 	}
 	slices.Sort(all)
-	return slices.Compact(all)
+	meant := didYouMean(m.name, slices.Compact(all))
+	if meant == "" && m.server != "" && len(own) > 0 {
+		return "; it offers " + names(own)
+	}
+	return meant
 }
 
 // names lists names, the first twenty of them.

@@ -3,7 +3,6 @@ package mcptool_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"strings"
 	"testing"
 
@@ -114,6 +113,7 @@ func TestPolicyErrors(t *testing.T) {
 	}{
 		{"files:raed", []string{"exclude rule files:raed: there is no such tool on server files; did you mean read?"}},
 		{"files:READ", []string{"did you mean read"}},
+		{"files:launch", []string{"there is no such tool on server files; it offers read, write, delete.all"}},
 		{"file_write", []string{"there is no such tool on the servers files, web, my:server", "did you mean files_write?"}},
 		{"launch_rockets", []string{"there is no such tool on the servers files, web, my:server"}},
 		{"fiels:read", []string{"there is no server fiels; did you mean files?"}},
@@ -121,6 +121,8 @@ func TestPolicyErrors(t *testing.T) {
 		{"a:b", []string{"there is no server a", `the tool of this name is written "a:b"`}},
 		{"my:server:a:b", []string{"there is no server my"}},
 		{"web:del*", []string{"exclude rule web:del* fits no tool on server web"}},
+		{"files:ea?", []string{"fits no tool"}},
+		{"files:r*a", []string{"fits no tool"}},
 		{"/launch/", []string{"exclude rule /launch/ fits no tool on the servers"}},
 		{"\x1b[2Jx", []string{`\u{1b}[2Jx`}},
 
@@ -228,30 +230,4 @@ func FuzzParseRule(f *testing.F) {
 			}
 		}
 	})
-}
-
-func ExamplePolicy() {
-	servers := offered{
-		{Name: "files_read_file", Server: "files", Original: "read_file"},
-		{Name: "files_write_file", Server: "files", Original: "write_file"},
-		{Name: "files_delete_file", Server: "files", Original: "delete_file"},
-	}
-	guard := &mcptool.Guard{
-		Toolset: servers, // mcptool.Servers, or any other Toolset
-		Policy: mcptool.Policy{
-			Exclude: []mcptool.Rule{"files:delete_*"},
-			Confirm: []mcptool.Rule{"/write/"},
-		},
-	}
-	tools, err := guard.Tools(context.Background())
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, tool := range tools {
-		def := tool.Definition()
-		fmt.Println(def.Name, "asks:", def.Confirm)
-	}
-	// Output:
-	// files_read_file asks: false
-	// files_write_file asks: true
 }
