@@ -3,14 +3,16 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
-	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
 
 	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mcptool"
@@ -20,25 +22,30 @@ import (
 type person struct {
 	in     *bufio.Reader
 	out    io.Writer
-	grants *mcptool.Grants // what was allowed for good
+	secret func() (string, error) // reads a line that is not shown
+	grants *mcptool.Grants        // what was allowed for good
 
 	always map[string]bool // tools that need no more questions in this run
 }
 
 // findPerson returns the person at the terminal of this process, or nil if
 // there is none, as in CI. The caller closes what it returns.
-func findPerson(box *toolbox) (*person, io.Closer) {
+func findPerson() (*person, io.Closer) {
 	tty, err := os.OpenFile(terminalPath, os.O_RDWR, 0)
 	if err != nil {
 		return nil, io.NopCloser(nil)
 	}
-	if !isatty.IsTerminal(tty.Fd()) {
+	if !term.IsTerminal(int(tty.Fd())) {
 		tty.Close()
 		return nil, io.NopCloser(nil)
 	}
 	return &person{
 		in: bufio.NewReader(tty), out: tty,
-		grants: newGrants(box.servers), always: map[string]bool{},
+		secret: func() (string, error) {
+			line, err := term.ReadPassword(int(tty.Fd()))
+			return string(line), err
+		},
+		grants: newGrants(), always: map[string]bool{},
 	}, tty
 }
 
@@ -93,6 +100,24 @@ func (p *person) acceptDrift(ctx context.Context, drift *mcptool.Drift) (mcptool
 			return mcptool.RefuseDrift, nil
 		}
 	}
+}
+
+// input asks for a value that a config file wants.
+func (p *person) input(in mcptool.Input) (string, error) {
+	fmt.Fprintf(p.out, "\n%s", printable(cmp.Or(in.Description, in.ID)))
+	for i, option := range in.Options {
+		fmt.Fprintf(p.out, "\n  %d  %s", i+1, printable(option))
+	}
+	fmt.Fprint(p.out, ": ")
+	if in.Secret {
+		defer fmt.Fprintln(p.out)
+		return p.secret()
+	}
+	answer, err := p.readLine(context.Background()) // a file is read before there is a run
+	if n, convErr := strconv.Atoi(answer); convErr == nil && 1 <= n && n <= len(in.Options) {
+		answer = in.Options[n-1]
+	}
+	return cmp.Or(answer, in.Default), err
 }
 
 // question says what is to be allowed. All of it is text that others wrote.

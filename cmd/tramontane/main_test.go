@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,12 +12,15 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tramontane-dev/tramontane/internal/oauthtest"
 )
 
 func TestMain(m *testing.M) {
@@ -36,11 +40,14 @@ func TestMain(m *testing.M) {
 //	get PATH                    fetches a path of the server that serve started
 //	norm FILE                   makes ids, times and versions in a file the same for all runs
 //	seen PATTERN                checks that the model, or proxy, got such a request
+//	login ARG...                runs tramontane mcp login and plays the person at the browser
 //	gone FILE...                checks that processes, whose ids stand in the files, have ended
 //
 // MODEL_URL is a chat-completions endpoint that does what the prompt says (see
-// [puppet]).
+// [puppet]). REMOTE_URL and LOGIN_URL are MCP servers, the second one for people
+// who have logged in.
 func TestScripts(t *testing.T) {
+	remote, protected := serveRemote(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       os.Getenv("UPDATE") != "",
@@ -53,6 +60,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MODEL_URL", model.URL+"/v1")
 			env.Setenv("PUPPET", model.URL)
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("REMOTE_URL", remote)
+			env.Setenv("LOGIN_URL", protected)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -63,6 +72,7 @@ func TestScripts(t *testing.T) {
 			"norm":  norm,
 			"gone":  gone,
 			"seen":  seen,
+			"login": login,
 		},
 	})
 }
@@ -181,6 +191,47 @@ func norm(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(data), 0o666))
 }
+
+// login runs tramontane mcp login, opens the page that it names, and brings the
+// answer back: by the browser or, with --paste, on standard input.
+func login(ts *testscript.TestScript, neg bool, args []string) {
+	path, err := lookPath(ts, "tramontane")
+	ts.Check(err)
+	cmd := exec.Command(path, append([]string{"mcp", "login"}, args...)...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TESTSCRIPT_COMMAND", "LOGIN_URL"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	cmd.Env = append(cmd.Env, "BROWSER=true")
+	cmd.SysProcAttr = noTerminal()
+	stdin, err := cmd.StdinPipe()
+	ts.Check(err)
+	stderr, err := cmd.StderrPipe()
+	ts.Check(err)
+	cmd.Stdout = ts.Stdout()
+	ts.Check(cmd.Start())
+	var said strings.Builder
+	lines := bufio.NewScanner(io.TeeReader(stderr, &said))
+	browser := new(oauthtest.Browser)
+	for lines.Scan() {
+		page := authorizationURL.FindString(lines.Text())
+		switch {
+		case page == "" || browser.Visits() > 0:
+		case slices.Contains(args, "--paste"):
+			to, err := browser.Visit(context.Background(), page)
+			ts.Check(err)
+			fmt.Fprintln(stdin, to)
+		default:
+			ts.Check(browser.Open(page))
+		}
+	}
+	ts.Logf("[login stderr]\n%s", &said)
+	if err := cmd.Wait(); (err != nil) != neg {
+		ts.Fatalf("login ended with %v", err)
+	}
+}
+
+var authorizationURL = regexp.MustCompile(`http://\S*/authorize\?\S*`)
 
 func gone(ts *testscript.TestScript, neg bool, args []string) {
 	for _, file := range args {

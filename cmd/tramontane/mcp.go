@@ -34,7 +34,7 @@ func newMCPCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newMCPListCommand(), newMCPTestCommand(), newMCPToolsCommand(), newMCPCallCommand(),
-		newMCPLockCommand(), newMCPGrantsCommand())
+		newMCPLoginCommand(), newMCPLogoutCommand(), newMCPLockCommand(), newMCPGrantsCommand())
 	return cmd
 }
 
@@ -56,7 +56,6 @@ func (f *mcpFlags) add(cmd *cobra.Command) {
 // A mcpJob is a command under mcp that is checked and ready to start.
 type mcpJob struct {
 	*toolbox
-	person *person // nil if there is none
 	tty    io.Closer
 	json   bool
 	out    *printer
@@ -68,20 +67,23 @@ func (f *mcpFlags) begin(cmd *cobra.Command) (context.Context, *mcpJob, error) {
 	if f.output != outputText && f.output != outputJSON {
 		return nil, nil, usageErrorf("--output %q: want %s or %s", f.output, outputText, outputJSON)
 	}
-	box, err := f.load(newLogger(cmd.ErrOrStderr()))
+	person, tty := findPerson()
+	box, err := f.load(newLogger(cmd.ErrOrStderr()), person)
 	if err != nil {
+		tty.Close()
 		return nil, nil, err
 	}
 	if len(box.servers) == 0 {
+		tty.Close()
 		return nil, nil, usageErrorf("no MCP server is named; give --mcp-config FILE or --mcp 'NAME=COMMAND ARG...'; see %s --help", cmd.CommandPath())
 	}
 	j := &mcpJob{
 		toolbox: box,
+		tty:     tty,
 		json:    f.output == outputJSON,
 		out:     &printer{out: cmd.OutOrStdout()},
 		cancel:  func() {},
 	}
-	j.person, j.tty = findPerson(box)
 	ctx := cmd.Context()
 	if f.timeout > 0 {
 		ctx, j.cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeout)

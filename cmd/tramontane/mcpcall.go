@@ -53,7 +53,7 @@ func newMCPCallCommand() *cobra.Command {
 }
 
 func (j *mcpJob) call(ctx context.Context, name string, words []string, stdin io.Reader) error {
-	tools, err := j.start(ctx, j.person)
+	tools, err := j.start(ctx)
 	if err != nil {
 		return err
 	}

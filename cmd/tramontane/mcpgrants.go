@@ -23,7 +23,7 @@ func newMCPGrantsCommand() *cobra.Command {
 		Example: "  tramontane mcp grants --revoke files:delete_file",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			grants := newGrants(nil)
+			grants := newGrants()
 			for _, what := range revoke {
 				if err := revokeGrant(grants, what); err != nil {
 					return err
@@ -58,8 +58,8 @@ func revokeGrant(grants *mcptool.Grants, what string) error {
 }
 
 // newGrants returns the grants of this user.
-func newGrants(servers mcptool.Servers) *mcptool.Grants {
-	g := &mcptool.Grants{Servers: servers}
+func newGrants() *mcptool.Grants {
+	g := new(mcptool.Grants)
 	if dir, err := os.UserConfigDir(); err == nil {
 		g.Path = filepath.Join(dir, "tramontane", "grants.json")
 	}

@@ -46,7 +46,7 @@ func newMCPLockCommand() *cobra.Command {
 }
 
 func (j *mcpJob) lock(ctx context.Context, path string, check bool) error {
-	tools, err := j.start(ctx, j.person)
+	tools, err := j.start(ctx)
 	if err != nil {
 		return err
 	}

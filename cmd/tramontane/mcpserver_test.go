@@ -3,12 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
+	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/tramontane-dev/tramontane/internal/oauthtest"
 )
 
 type numbers struct {
@@ -35,6 +40,13 @@ func serveTools() {
 			select {}
 		}
 	}
+	if err := newTools().Run(context.Background(), &mcp.StdioTransport{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func newTools() *mcp.Server {
 	readOnly := &mcp.ToolAnnotations{ReadOnlyHint: true}
 	server := mcp.NewServer(&mcp.Implementation{Name: "tools", Version: "1"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "add", Description: "Add two numbers.", Annotations: readOnly},
@@ -68,10 +80,17 @@ func serveTools() {
 				return nil, nil, ctx.Err()
 			})
 	}
-	if err := server.Run(context.Background(), &mcp.StdioTransport{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	return server
+}
+
+// serveRemote serves the tools by HTTP, to everybody at the first URL and to who
+// has logged in at the second.
+func serveRemote(t *testing.T) (open, protected string) {
+	tools := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return newTools() }, nil)
+	server := httptest.NewServer(tools)
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	resource := oauthtest.Protect(t, tools, oauthtest.ResourceConfig{}, oauthtest.New(t, oauthtest.Config{}))
+	return server.URL, resource.URL
 }
 
 func text(s string) *mcp.CallToolResult {

@@ -54,7 +54,7 @@ func (j *mcpJob) listTools(ctx context.Context, names []string) error {
 	if _, err := j.named(names); err != nil {
 		return err
 	}
-	tools, err := j.start(ctx, j.person)
+	tools, err := j.start(ctx)
 	if err != nil {
 		return err
 	}

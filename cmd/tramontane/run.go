@@ -100,11 +100,14 @@ type job struct {
 	api     *apiChoice
 	output  *tramontane.Output
 	box     *toolbox
+	person  *person // nil if there is none
 	printer *printer
 }
 
 func (f *runFlags) run(cmd *cobra.Command, args []string) error {
-	j, err := f.check(cmd, args)
+	person, tty := findPerson()
+	defer tty.Close()
+	j, err := f.check(cmd, args, person)
 	if err != nil {
 		return err
 	}
@@ -125,8 +128,8 @@ tramontane: for a real model set MISTRAL_API_KEY, or use a local Ollama: --model
 `
 
 // check reads everything that the run needs and starts nothing.
-func (f *runFlags) check(cmd *cobra.Command, args []string) (*job, error) {
-	j := &job{flags: f}
+func (f *runFlags) check(cmd *cobra.Command, args []string, person *person) (*job, error) {
+	j := &job{flags: f, person: person}
 	var err error
 	if j.printer, err = newPrinter(f.output, cmd.OutOrStdout()); err != nil {
 		return nil, err
@@ -139,7 +142,7 @@ func (f *runFlags) check(cmd *cobra.Command, args []string) (*job, error) {
 			return nil, err
 		}
 	}
-	if j.box, err = f.load(newLogger(cmd.ErrOrStderr())); err != nil {
+	if j.box, err = f.load(newLogger(cmd.ErrOrStderr()), j.person); err != nil {
 		return nil, err
 	}
 	j.prompt, err = readPrompt(args, cmd.InOrStdin())
@@ -184,18 +187,16 @@ func (j *job) run(ctx context.Context) error {
 		}
 	}
 	defer j.box.servers.Close()
-	person, tty := findPerson(j.box)
-	defer tty.Close()
 	var tools []tramontane.Tool
 	if err == nil {
-		tools, err = j.box.start(ctx, person)
+		tools, err = j.box.start(ctx)
 	}
 	if printErr := j.printer.start(j.api.model, j.flags.agent, newServerReports(j.box.servers, tools), tools); err == nil {
 		err = printErr
 	}
 	var result *tramontane.Result
 	if err == nil {
-		result, err = j.ask(ctx, store, tools, person)
+		result, err = j.ask(ctx, store, tools)
 		err = classify(ctx, err)
 	}
 	r := newReport(result, newServerReports(j.box.servers, tools), err)
@@ -207,7 +208,7 @@ func (j *job) run(ctx context.Context) error {
 
 // ask runs the runner. If no API is named, the one that it talks to is served
 // in this process, over the store.
-func (j *job) ask(ctx context.Context, store server.Store, tools []tramontane.Tool, person *person) (*tramontane.Result, error) {
+func (j *job) ask(ctx context.Context, store server.Store, tools []tramontane.Tool) (*tramontane.Result, error) {
 	runner := &tramontane.Runner{
 		Client:       j.api.client,
 		Model:        j.api.model,
@@ -219,8 +220,8 @@ func (j *job) ask(ctx context.Context, store server.Store, tools []tramontane.To
 		ConfirmOnly:  true,
 		Logger:       j.box.guard.Logger,
 	}
-	if person != nil {
-		runner.Approve = person.approve
+	if j.person != nil {
+		runner.Approve = j.person.approve
 	}
 	input := tramontane.UserText(j.prompt)
 	if runner.Client != nil {

@@ -8,7 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcpauth"
 	"github.com/tramontane-dev/tramontane/mcptool"
 )
 
@@ -35,6 +38,8 @@ type serverFlags struct {
 type toolbox struct {
 	servers mcptool.Servers
 	guard   *mcptool.Guard
+	oauth   map[string]mcptool.OAuth  // of config files, by server
+	logins  map[string]*mcpauth.Login // by server
 }
 
 func (f *serverFlags) add(flags *pflag.FlagSet) {
@@ -48,9 +53,12 @@ func (f *serverFlags) add(flags *pflag.FlagSet) {
 }
 
 // load returns the servers of the config files and of the --mcp flags, none of
-// them started.
-func (f *serverFlags) load(logger *slog.Logger) (*toolbox, error) {
-	box := &toolbox{guard: &mcptool.Guard{LockFile: f.lock, Logger: logger}}
+// them started. They turn to the person, who may be nil, with their questions.
+func (f *serverFlags) load(logger *slog.Logger, p *person) (*toolbox, error) {
+	box := &toolbox{
+		guard: &mcptool.Guard{LockFile: f.lock, Logger: logger},
+		oauth: map[string]mcptool.OAuth{},
+	}
 	if err := f.rules(&box.guard.Policy); err != nil {
 		return nil, err
 	}
@@ -61,11 +69,23 @@ func (f *serverFlags) load(logger *slog.Logger) (*toolbox, error) {
 		}
 		box.guard.OnDrift = mode
 	}
-	var err error
-	if box.servers, err = f.loadServers(box.guard, logger); err != nil {
+	if err := f.loadServers(box, logger, p); err != nil {
 		return nil, err
 	}
 	box.guard.Toolset = box.servers
+	box.newLogins(p)
+	if p != nil {
+		box.guard.Ask = p.acceptDrift
+		p.grants.Servers = box.servers
+		for _, s := range box.servers {
+			s.Elicit = p.elicit
+		}
+	}
+	if dir, err := os.UserCacheDir(); err == nil {
+		for _, s := range box.servers {
+			s.CacheDir = filepath.Join(dir, "tramontane", "tools")
+		}
+	}
 	return box, nil
 }
 
@@ -87,38 +107,43 @@ func (f *serverFlags) rules(p *mcptool.Policy) error {
 	return nil
 }
 
-// loadServers returns the servers, and adds to the guard what the config files
-// say of it. Flags go before files, and files before those after them.
-func (f *serverFlags) loadServers(guard *mcptool.Guard, logger *slog.Logger) (mcptool.Servers, error) {
-	var servers mcptool.Servers
+// loadServers adds the servers to the box, and what the config files say of
+// them. Flags go before files, and files before those after them.
+func (f *serverFlags) loadServers(box *toolbox, logger *slog.Logger, p *person) error {
+	opts := &mcptool.ConfigOptions{Logger: logger}
+	if p != nil {
+		opts.Input = p.input
+	}
 	for _, path := range f.configs {
-		loaded, err := mcptool.LoadConfig(path, &mcptool.ConfigOptions{Logger: logger})
+		loaded, err := mcptool.LoadConfig(path, opts)
 		if err != nil {
-			return nil, usageErrorf("%w", err)
+			return usageErrorf("%w", err)
 		}
-		servers = append(servers, loaded.Servers...)
-		guard.Policy.Include = append(guard.Policy.Include, loaded.Policy.Include...)
-		guard.Policy.Exclude = append(guard.Policy.Exclude, loaded.Policy.Exclude...)
-		guard.Policy.Confirm = append(guard.Policy.Confirm, loaded.Policy.Confirm...)
-		guard.LockFile = cmp.Or(guard.LockFile, loaded.LockFile)
-		guard.OnDrift = cmp.Or(guard.OnDrift, loaded.OnDrift)
+		box.servers = append(box.servers, loaded.Servers...)
+		maps.Copy(box.oauth, loaded.OAuth)
+		policy := &box.guard.Policy
+		policy.Include = append(policy.Include, loaded.Policy.Include...)
+		policy.Exclude = append(policy.Exclude, loaded.Policy.Exclude...)
+		policy.Confirm = append(policy.Confirm, loaded.Policy.Confirm...)
+		box.guard.LockFile = cmp.Or(box.guard.LockFile, loaded.LockFile)
+		box.guard.OnDrift = cmp.Or(box.guard.OnDrift, loaded.OnDrift)
 	}
 	for _, flag := range f.mcp {
 		s, err := parseServerFlag(flag)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s.Logger = logger
-		servers = append(servers, s)
+		box.servers = append(box.servers, s)
 	}
 	names := map[string]bool{}
-	for _, s := range servers {
+	for _, s := range box.servers {
 		if names[s.Name] {
-			return nil, usageErrorf("two MCP servers have the name %q; rename one", s.Name)
+			return usageErrorf("two MCP servers have the name %q; rename one", s.Name)
 		}
 		names[s.Name] = true
 	}
-	return servers, nil
+	return nil
 }
 
 // parseServerFlag reads NAME=COMMAND ARG... and NAME=https://...
@@ -147,8 +172,8 @@ func parseServerFlag(flag string) (*mcptool.Server, error) {
 
 // start starts the servers side by side and returns the tools that are used.
 // When a server that is required cannot be had, the others are no longer waited
-// for. The person, who may be nil, is asked where the flags want it.
-func (b *toolbox) start(ctx context.Context, p *person) ([]tramontane.Tool, error) {
+// for.
+func (b *toolbox) start(ctx context.Context) ([]tramontane.Tool, error) {
 	startCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	errs := make([]error, len(b.servers))
@@ -169,9 +194,6 @@ func (b *toolbox) start(ctx context.Context, p *person) ([]tramontane.Tool, erro
 	if err := errors.Join(errs...); err != nil {
 		return nil, &exitError{exitServer, err}
 	}
-	if p != nil {
-		b.guard.Ask = p.acceptDrift
-	}
 	tools, err := b.guard.Tools(ctx)
 	drift, drifted := errors.AsType[*mcptool.DriftError](err)
 	switch {
@@ -191,6 +213,8 @@ func (b *toolbox) start(ctx context.Context, p *person) ([]tramontane.Tool, erro
 // without the arguments, which may hold secrets.
 func startError(s mcptool.Status, err error) error {
 	switch {
+	case s.Command == "":
+		return loginAdvice(s.Name, err)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w; in a config file a relative path starts at the directory of that file, or at its \"cwd\"", err)
 	case s.ExitCode < 0 && !found(s.Command):

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"net/url"
+	"strconv"
+
+	"github.com/tramontane-dev/tramontane/mcpauth"
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+// newLogin returns the login to a remote server. The prompter is nil if nobody
+// is to be asked.
+func newLogin(s *mcptool.Server, o mcptool.OAuth, prompter mcpauth.Prompter) *mcpauth.Login {
+	return &mcpauth.Login{
+		Server:       s.URL,
+		Prompter:     prompter,
+		ClientID:     o.ClientID,
+		ClientSecret: mcpauth.Secret(o.ClientSecret),
+		ClientIssuer: o.Issuer,
+		MetadataURL:  o.MetadataURL,
+		Scopes:       o.Scopes,
+		HTTPClient:   s.HTTPClient,
+		AllowHosts:   o.AllowHosts,
+		Logger:       s.Logger,
+	}
+}
+
+// newLogins gives each remote server a login, except where the config file
+// brings credentials of its own. They are there by the names of the servers.
+func (b *toolbox) newLogins(p *person) {
+	b.logins = map[string]*mcpauth.Login{}
+	for _, s := range b.servers {
+		if s.URL == "" || s.Auth != nil || s.Header.Get("Authorization") != "" {
+			continue
+		}
+		var prompter mcpauth.Prompter
+		if p != nil {
+			prompter = loopback(b.oauth[s.Name], p)
+		}
+		b.logins[s.Name] = newLogin(s, b.oauth[s.Name], prompter)
+		s.Auth = b.logins[s.Name]
+	}
+}
+
+// loopback sends the person to their browser, and waits for it where the config
+// file says.
+func loopback(o mcptool.OAuth, p *person) *mcpauth.Loopback {
+	l := &mcpauth.Loopback{Out: p.out}
+	if u, err := url.Parse(o.RedirectURL); err == nil && o.RedirectURL != "" {
+		l.Host, l.Path = u.Hostname(), u.Path
+		// A port that is no number is left to the listener to choose.
+		l.Port, _ = strconv.Atoi(u.Port())
+	}
+	return l
+}

@@ -1,0 +1,6 @@
+package main
+
+import "syscall"
+
+// noTerminal starts a program that has no terminal.
+func noTerminal() *syscall.SysProcAttr { return &syscall.SysProcAttr{CreationFlags: 0x8} } // DETACHED_PROCESS
