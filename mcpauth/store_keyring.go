@@ -208,6 +208,9 @@ func withKeyring[T any](ctx context.Context, op func() (T, error)) (T, error) {
 		err   error
 	}
 	var none T
+	if err := keyringReachable(); err != nil {
+		return none, err
+	}
 	select {
 	case keyringTurn <- struct{}{}:
 	case <-ctx.Done():

@@ -23,7 +23,8 @@ import (
 	"github.com/tramontane-dev/tramontane/mcpauth"
 )
 
-// This binary is also the second process of some tests.
+// This binary is also the second process of some tests. Their own keyring is
+// in memory, and looks reachable by this.
 func init() {
 	if role := os.Getenv("MCPAUTH_TEST_ROLE"); role != "" {
 		if err := play(role, os.Getenv("MCPAUTH_TEST_DIR")); err != nil {
@@ -32,6 +33,7 @@ func init() {
 		}
 		os.Exit(0)
 	}
+	os.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
 }
 
 const key = "https://mcp.example/mcp https://auth.example"
@@ -360,27 +362,39 @@ func TestDefaultStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { silent.Close() })
-	for name, bus := range map[string]string{
+	dir := t.TempDir()
+	launcher := filepath.Join(dir, "dbus-launch")
+	if err := os.WriteFile(launcher, []byte("#!/bin/sh\ntouch "+dir+"/launched\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{
 		"none":   "unix:path=/nonexistent",
 		"silent": "unix:path=" + socket,
-	} {
+	}
+	if _, err := os.Stat(fmt.Sprintf("/run/user/%d", os.Getuid())); err != nil {
+		rows["unset"] = "" // where there is one, it would be the keyring of whoever runs this
+	}
+	for name, bus := range rows {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			home := t.TempDir()
 			for range 2 { // the second finds what the first chose
-				out, err := process(t, "default", "", "XDG_CONFIG_HOME="+home, "DBUS_SESSION_BUS_ADDRESS="+bus).CombinedOutput()
+				out, err := process(t, "default", "", "XDG_CONFIG_HOME="+home, "DBUS_SESSION_BUS_ADDRESS="+bus, "PATH="+dir+":"+os.Getenv("PATH")).CombinedOutput()
 				if err != nil || string(out) != "token\n" {
 					t.Fatalf("a process with the default store: %v: %s", err, out)
 				}
 			}
-			dir := filepath.Join(home, "tramontane", "mcpauth")
-			if chosen, err := os.ReadFile(filepath.Join(dir, "store")); string(chosen) != "file\n" {
+			logins := filepath.Join(home, "tramontane", "mcpauth")
+			if chosen, err := os.ReadFile(filepath.Join(logins, "store")); string(chosen) != "file\n" {
 				t.Errorf("what was chosen = %q, %v", chosen, err)
 			}
-			if got, err := (mcpauth.FileStore{Dir: dir}).Load(t.Context(), key); string(got) != "token" {
+			if got, err := (mcpauth.FileStore{Dir: logins}).Load(t.Context(), key); string(got) != "token" {
 				t.Errorf("Load from the files = %q, %v", got, err)
 			}
-			checkModes(t, dir)
+			checkModes(t, logins)
+			if _, err := os.Stat(filepath.Join(dir, "launched")); err == nil {
+				t.Error("a session bus was started, which nobody ends")
+			}
 		})
 	}
 }
