@@ -82,6 +82,7 @@ type ConfigOptions struct {
 //
 //	need            "required" (the default), "optional" or "lazy", see [Need]
 //	trusted         true if what the server says of its tools is believed
+//	resourceTools   true if the model can list and read the server's resources
 //	startTimeout    a time, as timeout
 //	tools           {"include": [...], "exclude": [...], "confirm": [...]} with patterns of a
 //	                [Rule], for the tools of this server
@@ -106,7 +107,7 @@ type ConfigOptions struct {
 // # Errors
 //
 // An error names the file, the line, the column, the server and the setting, but
-// no value, since it may be a secret.
+// no value that may be a secret.
 func LoadConfig(path string, opts *ConfigOptions) (*Config, error) {
 	if opts == nil {
 		opts = new(ConfigOptions)

@@ -132,12 +132,12 @@ func TestLoadConfigOfClients(t *testing.T) {
 		{"ours", "mcp.json", `{
 			"tramontane": {"tools": {"exclude": ["@destructive"], "confirm": ["a b:/x/", "*"]}, "lock": "lock.json", "drift": "warn"},
 			"mcpServers": {
-				"a b": {"command": "x", "tramontane": {"need": "optional", "trusted": true, "startTimeout": "2m", "tools": {"include": ["read_*"], "confirm": ["@writes", "c:d"]}}},
+				"a b": {"command": "x", "tramontane": {"need": "optional", "trusted": true, "resourceTools": true, "startTimeout": "2m", "tools": {"include": ["read_*"], "confirm": ["@writes", "c:d"]}}},
 				"plug:in": {"url": "https://example.com/?key=${API_KEY}", "timeout": 1.5, "oauth": {"clientMetadataUrl": "https://me.example/c.json", "issuer": "https://i.example", "allowHosts": ["sso.corp"]},
 					"tramontane": {"need": "lazy", "startTimeout": 5000, "tools": {"exclude": ["/y/"]}}}
 			}
 		}`, mcptool.Config{Servers: mcptool.Servers{
-			{Name: "a b", Command: "x", Dir: dir, Need: mcptool.Optional, Trusted: true, StartTimeout: 2 * time.Minute},
+			{Name: "a b", Command: "x", Dir: dir, Need: mcptool.Optional, Trusted: true, ResourceTools: true, StartTimeout: 2 * time.Minute},
 			{Name: "plug:in", URL: "https://example.com/?key=sekret", CallTimeout: 1500 * time.Millisecond, Need: mcptool.Lazy, CacheDir: "cache", StartTimeout: 5 * time.Second},
 		}, OAuth: map[string]mcptool.OAuth{"plug:in": {MetadataURL: "https://me.example/c.json", Issuer: "https://i.example", AllowHosts: []string{"sso.corp"}}},
 			Policy: mcptool.Policy{Include: []mcptool.Rule{"a b:read_*"}, Exclude: []mcptool.Rule{"@destructive", `"plug:in":/y/`},
@@ -355,9 +355,14 @@ func TestLoadConfigErrors(t *testing.T) {
 	if _, err := mcptool.LoadConfig(missing, nil); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), missing) {
 		t.Errorf("missing file: %v, want an error that names it", err)
 	}
-	path := writeConfig(t, `{"inputs": [{"id": "a"}], "servers": {"a": {"command": "${input:a}"}}}`)
+	path := writeConfig(t, `{"inputs": [{"id": "d", "default": "x"}], "servers": {"a": {"command": "${input:d}"}}}`)
+	config, err := mcptool.LoadConfig(path, &mcptool.ConfigOptions{Input: func(mcptool.Input) (string, error) { return "", nil }})
+	if err != nil || config.Servers[0].Command != "x" {
+		t.Errorf("nothing was given: %+v, %v, want the default", config, err)
+	}
+	path = writeConfig(t, `{"inputs": [{"id": "a"}], "servers": {"a": {"command": "${input:a}"}}}`)
 	gone := errors.New("the person went away")
-	_, err := mcptool.LoadConfig(path, &mcptool.ConfigOptions{Input: func(mcptool.Input) (string, error) { return "", gone }})
+	_, err = mcptool.LoadConfig(path, &mcptool.ConfigOptions{Input: func(mcptool.Input) (string, error) { return "", gone }})
 	if !errors.Is(err, gone) || !strings.Contains(err.Error(), `input "a"`) {
 		t.Errorf("nobody answers: %v", err)
 	}

@@ -390,12 +390,14 @@ func (r *serverReader) readOwn(n node) error {
 			r.server.Need, err = parsed(r.configLoader, m.value, parseNeed)
 		case "trusted":
 			r.server.Trusted, err = r.flag(m.value)
+		case "resourceTools":
+			r.server.ResourceTools, err = r.flag(m.value)
 		case "startTimeout":
 			r.server.StartTimeout, err = r.duration(m.value)
 		case "tools":
 			err = r.readRules(m.value, r.server.Name)
 		default:
-			return r.unknown(m, "need", "trusted", "startTimeout", "tools")
+			return r.unknown(m, "need", "trusted", "resourceTools", "startTimeout", "tools")
 		}
 		if err != nil {
 			return err

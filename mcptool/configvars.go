@@ -2,6 +2,7 @@ package mcptool
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -135,6 +136,7 @@ func (v *variables) answer(id string) (string, error) {
 		return "", fmt.Errorf("there is no input %q in \"inputs\"; set the variable %s, or add it", id, variable)
 	case v.ask != nil:
 		answer, err = v.ask(input)
+		answer = cmp.Or(answer, input.Default)
 	case input.Default != "":
 		answer = input.Default
 	default:
