@@ -246,8 +246,10 @@ func (s *Server) put(ctx context.Context, q *Elicitation, schema *jsonschema.Res
 		return nil, err
 	}
 	defer s.questions.leave()
+	person, stop := s.personContext(ctx)
+	defer stop()
 	for range maxAsked {
-		answer := s.putOnce(s.personContext(ctx), *q)
+		answer := s.putOnce(person, *q)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -293,20 +295,24 @@ func (s *Server) putOnce(ctx context.Context, q Elicitation) (answer *Elicitatio
 }
 
 // personContext returns a context with the values of the run that is asked, if
-// it is known whose it is, for a program that serves several persons.
-func (s *Server) personContext(ctx context.Context) context.Context {
+// it is known whose it is, for a program that serves several persons. It ends
+// with the call that the question is about.
+func (s *Server) personContext(ctx context.Context) (_ context.Context, stop func()) {
 	if _, ok := ctx.Value(underwayKey{}).(*underway); ok {
-		return ctx
+		return ctx, func() {}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.underway) != 1 {
-		return ctx
+		return ctx, func() {}
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	var call context.Context
 	for _, u := range s.underway {
-		return &borrowed{ctx, u.ctx}
+		call = u.ctx
 	}
-	return ctx
+	stopAfter := context.AfterFunc(call, cancel)
+	return &borrowed{ctx, call}, func() { stopAfter(); cancel() }
 }
 
 // A borrowed is a context with the values of another.
@@ -401,6 +407,9 @@ func (s *Server) visits(ctx context.Context, refused *jsonrpc.Error) error {
 		return fmt.Errorf("a person has to visit first: %s", strings.Join(urls, " "))
 	}
 	defer s.pause(ctx)()
+	s.mu.Lock()
+	told := s.session != nil && s.session.legacy() // later versions have no word for it
+	s.mu.Unlock()
 	for _, params := range data.Elicitations {
 		over, forget := s.questions.await(params.ElicitationID)
 		defer forget()
@@ -414,7 +423,7 @@ func (s *Server) visits(ctx context.Context, refused *jsonrpc.Error) error {
 			return err
 		case answer.Action != ElicitAccept:
 			return fmt.Errorf("the person did not agree to visit %s", params.URL)
-		case params.ElicitationID == "":
+		case !told || params.ElicitationID == "":
 			continue
 		}
 		timer := time.NewTimer(completeTime)

@@ -23,26 +23,47 @@ import (
 	"github.com/tramontane-dev/tramontane/mistral"
 )
 
-// eras runs a test with a server of each protocol era, in this process.
+// eras runs a test with a server of each protocol era, by each transport that
+// needs no process.
 func eras(t *testing.T, test func(t *testing.T, server *mcp.Server, s *mcptool.Server)) {
-	for _, era := range []string{"2025-11-25", "2026-07-28"} {
-		t.Run(era, func(t *testing.T) {
+	for _, row := range []struct{ era, transport string }{
+		{"2025-11-25", "memory"}, {"2026-07-28", "memory"},
+		{"2025-11-25", "http"}, {"2026-07-28", "http"},
+		{"2025-11-25", "sse"},
+	} {
+		t.Run(row.era+" "+row.transport, func(t *testing.T) {
 			t.Parallel()
 			server := mcp.NewServer(&mcp.Implementation{Name: "features", Version: "1"}, &mcp.ServerOptions{
 				PageSize:     2,
 				Capabilities: &mcp.ServerCapabilities{Logging: &mcp.LoggingCapabilities{}},
 			})
-			if era < "2026" {
+			if row.era < "2026" {
 				server.AddReceivingMiddleware(refuse("server/discover"))
 			}
-			s := &mcptool.Server{Name: "test", Dial: mcptool.InMemory(server)}
+			s := &mcptool.Server{Name: "test"}
+			get := func(*http.Request) *mcp.Server { return server }
+			switch row.transport {
+			case "memory":
+				s.Dial = mcptool.InMemory(server)
+			case "http":
+				s.URL = serveHTTP(t, mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{Stateless: row.era > "2026"}))
+			case "sse":
+				s.URL, s.Transport = serveHTTP(t, mcp.NewSSEHandler(get, nil)), mcptool.SSE
+			}
 			t.Cleanup(func() { s.Close() })
 			test(t, server, s)
-			if got := s.Status().ProtocolVersion; got != era {
-				t.Errorf("the test ran with protocol version %s, want %s", got, era)
+			if got := s.Status().ProtocolVersion; got != row.era {
+				t.Errorf("the test ran with protocol version %s, want %s", got, row.era)
 			}
 		})
 	}
+}
+
+func serveHTTP(t *testing.T, handler http.Handler) (url string) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 func refuse(method string) mcp.Middleware {
@@ -481,9 +502,12 @@ func TestURLRequired(t *testing.T) {
 			visits++
 			if q.Message == "Pay." && session != nil && visits == 2 {
 				close(paid)
-				// The word of the server may come before the person's answer.
-				if err := session.NotifyElicitationComplete(ctx, &mcp.ElicitationCompleteParams{ElicitationID: "id1"}); err != nil {
-					t.Error(err)
+				// The word of the server may come before the person's answer. Later
+				// versions have none.
+				if session.InitializeParams().ProtocolVersion < "2026" {
+					if err := session.NotifyElicitationComplete(ctx, &mcp.ElicitationCompleteParams{ElicitationID: "id1"}); err != nil {
+						t.Error(err)
+					}
 				}
 			}
 			return &mcptool.ElicitationAnswer{Action: answer}, nil
