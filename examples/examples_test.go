@@ -31,8 +31,9 @@ func environ(extra ...string) []string {
 	return append(env, extra...)
 }
 
-// serve starts tramontane serve for the length of a test and returns its URL.
-func serve(t *testing.T) string {
+// serve starts tramontane serve, with more arguments, for the length of a test
+// and returns its URL.
+func serve(t *testing.T, args ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	program := filepath.Join(dir, "tramontane.exe")
@@ -41,7 +42,7 @@ func serve(t *testing.T) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	cmd := exec.Command(program, "serve", "--addr", "127.0.0.1:0", "--db", filepath.Join(dir, "test.db"))
+	cmd := exec.Command(program, append([]string{"serve", "--addr", "127.0.0.1:0", "--db", filepath.Join(dir, "test.db")}, args...)...)
 	cmd.Env = environ()
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
