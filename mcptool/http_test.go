@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/tramontane-dev/tramontane"
@@ -267,11 +268,11 @@ func TestHTTPCancel(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Errorf("%s: the server was not told", name)
 		}
-		if n := f.count("notifications/cancelled"); opts.Stateless && n != 0 {
-			t.Errorf("%s: %d notices, which this version has not", name, n)
-		}
 		if got, err := callHTTP(t.Context(), tools["echo"]); err != nil {
 			t.Errorf("%s: after it: %q, %v", name, got, err)
+		}
+		if n := f.count("notifications/cancelled"); opts.Stateless && n != 0 {
+			t.Errorf("%s: %d notices, which this version has not", name, n)
 		}
 	}
 }
@@ -323,31 +324,45 @@ const calledResult = `{"content":[{"type":"text","text":"resumed"}]}`
 
 func TestHTTPResume(t *testing.T) {
 	t.Parallel()
-	var id, lastID string
+	const breaks = 8 // more than are allowed without news
+	var id string
 	var closed, again time.Time
+	var lastIDs []string
 	f := newFront(t, overHTTP(t, legacyServer(), mcp.StreamableHTTPOptions{}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		last := r.Header.Get("Last-Event-ID")
 		switch {
-		case method == "tools/call" && nth == 1:
+		case method == "tools/call":
 			id = requestID(r)
-			eventStream(w)("id: e-1\nretry: 300\ndata: \n\n")
+			eventStream(w)("id: e-0\nretry: 100\ndata: \n\n")
 			closed = time.Now()
-		case method == http.MethodGet && r.Header.Get("Last-Event-ID") != "":
-			again, lastID = time.Now(), r.Header.Get("Last-Event-ID")
-			eventStream(w)("id: e-2\ndata: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\n\n", id, calledResult)
-		default:
+			return true
+		case last == "":
 			return false
+		case len(lastIDs) == 0:
+			again = time.Now()
 		}
+		lastIDs = append(lastIDs, last)
+		send := eventStream(w)
+		if len(lastIDs) < breaks {
+			send("id: e-%d\nretry: 1\ndata: \n\n", len(lastIDs))
+			return true
+		}
+		send("data: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\n\n", id, calledResult)
 		return true
 	})
 	got, err := callHTTP(t.Context(), start(t, remoteServer(t, f.URL))["echo"])
 	if err != nil || got != "resumed" {
 		t.Fatalf("got %q, %v", got, err)
 	}
-	if lastID != "e-1" {
-		t.Errorf("resumed after %q", lastID)
+	var want []string
+	for i := range breaks {
+		want = append(want, fmt.Sprintf("e-%d", i))
 	}
-	if wait := again.Sub(closed); wait < 290*time.Millisecond || wait > 2*time.Second {
-		t.Errorf("resumed after %v, the server asked for 300ms", wait)
+	if diff := cmp.Diff(want, lastIDs); diff != "" {
+		t.Errorf("resumed after (-want +got):\n%s", diff)
+	}
+	if wait := again.Sub(closed); wait < 95*time.Millisecond || wait > 450*time.Millisecond {
+		t.Errorf("resumed after %v, the server asked for 100ms", wait)
 	}
 }
 
@@ -471,7 +486,7 @@ func TestHTTPSubscribes(t *testing.T) {
 	server := goodServer(0)
 	var mu sync.Mutex
 	var ids []string
-	lose := make(chan struct{})
+	lose, listed := make(chan struct{}), make(chan struct{})
 	f := newFront(t, overHTTP(t, server, mcp.StreamableHTTPOptions{Stateless: true}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
 		if method != "subscriptions/listen" {
 			return false
@@ -481,6 +496,7 @@ func TestHTTPSubscribes(t *testing.T) {
 		ids = append(ids, id)
 		mu.Unlock()
 		if nth > 1 {
+			<-listed
 			return false
 		}
 		eventStream(w)("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":"+
@@ -494,7 +510,13 @@ func TestHTTPSubscribes(t *testing.T) {
 		start(t, s)
 		return n > 0 && f.count("tools/list") == n
 	})
+	before := f.count("tools/list")
 	close(lose)
+	eventually(t, "a list that does not hold, since nobody listens", func() bool {
+		start(t, s)
+		return f.count("tools/list") > before
+	})
+	close(listed)
 	eventually(t, "another subscription", func() bool { return f.count("subscriptions/listen") == 2 })
 	eventually(t, "a list that holds", func() bool {
 		n := f.count("tools/list")
@@ -535,3 +557,92 @@ func TestHTTPFallsBackToSSE(t *testing.T) {
 		t.Errorf("%d probes", n)
 	}
 }
+
+// A server that lets a stream end again and again, with nothing new on it, is
+// given up.
+func TestHTTPResumeInVain(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, overHTTP(t, legacyServer(), mcp.StreamableHTTPOptions{}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case method == "tools/call" && nth == 1, r.Header.Get("Last-Event-ID") != "":
+			eventStream(w)("id: e-1\nretry: 1\ndata: \n\n")
+			return true
+		default:
+			return false
+		}
+	})
+	fail := start(t, remoteServer(t, f.URL))["fail"]
+	_, err := fail.call(t.Context(), "")
+	if !errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "could not be resumed: tried 5 times") {
+		t.Errorf("error %v", err)
+	}
+	if n := f.count(http.MethodGet); n != 1+5 {
+		t.Errorf("%d streams were opened, want one to listen and five to resume", n)
+	}
+	if _, err := fail.call(t.Context(), ""); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
+// A server that forgot the session says so to who listens, before any call.
+func TestHTTPSessionLostWhileIdle(t *testing.T) {
+	t.Parallel()
+	var lost atomic.Bool
+	f := newFront(t, overHTTP(t, legacyServer(), mcp.StreamableHTTPOptions{}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case method == http.MethodGet && nth == 1:
+			eventStream(w)("retry: 10\ndata: \n\n")
+		case method == http.MethodGet && nth == 2:
+			http.NotFound(w, r)
+			lost.Store(true)
+		default:
+			return false
+		}
+		return true
+	})
+	s := remoteServer(t, f.URL)
+	start(t, s)
+	eventually(t, "the session is lost", lost.Load)
+	eventually(t, "a new session", func() bool { start(t, s); return f.count("initialize") == 2 })
+}
+
+// Nobody is asked to log in again and again for the sake of the stream.
+func TestHTTPListenerWaitsForLogin(t *testing.T) {
+	t.Parallel()
+	var in atomic.Bool
+	f := newFront(t, overHTTP(t, legacyServer(), mcp.StreamableHTTPOptions{}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		if method != http.MethodGet || in.Load() {
+			return false
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	})
+	s := remoteServer(t, f.URL)
+	var asked atomic.Int32
+	s.Auth = refuseAuth(func() error {
+		asked.Add(1)
+		return denied{}
+	})
+	fail := start(t, s)["fail"]
+	// Each call that is answered is reason to try again, once.
+	eventually(t, "a first try", func() bool { return asked.Load() > 0 })
+	before := asked.Load()
+	if _, err := fail.call(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another try", func() bool { return asked.Load() > before })
+	in.Store(true)
+	if _, err := fail.call(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a stream", func() bool { return f.count(http.MethodGet) > int(asked.Load()) })
+	if n := asked.Load(); n > 4 {
+		t.Errorf("a login was wanted %d times", n)
+	}
+}
+
+// A refuseAuth has no credentials.
+type refuseAuth func() error
+
+func (refuseAuth) Authorize(*http.Request) error                 { return nil }
+func (f refuseAuth) Refused(*http.Request, *http.Response) error { return f() }
