@@ -214,13 +214,6 @@ func (c *sseConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 	}
 	req, _ := msg.(*jsonrpc.Request)
 	if req != nil {
-		if req.Method == "server/discover" {
-			// No version that has it has this transport.
-			c.deliver(&jsonrpc.Response{ID: req.ID, Error: &jsonrpc.Error{
-				Code: jsonrpc.CodeMethodNotFound, Message: "HTTP with SSE has no server/discover",
-			}})
-			return nil
-		}
 		c.codec.note(req)
 	}
 	postCtx, cancel := context.WithCancel(ctx)

@@ -440,30 +440,62 @@ func TestStockFaultsSSE(t *testing.T) {
 // is under way, and to the next.
 func TestSSEStreamEnds(t *testing.T) {
 	t.Parallel()
-	var dropped atomic.Bool
+	for name, answer := range map[string]func(*posted){
+		"after the POST": func(p *posted) { p.w.WriteHeader(http.StatusAccepted) },
+		"during the POST": func(p *posted) {
+			close(p.stream.end)
+			<-p.r.Context().Done()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var dropped atomic.Bool
+			raw := &rawSSE{post: func(p *posted) bool {
+				if p.method != "tools/call" || dropped.Swap(true) {
+					return false
+				}
+				answer(p)
+				select {
+				case <-p.stream.end:
+				default:
+					close(p.stream.end)
+				}
+				return true
+			}}
+			srv := httpServer(t, raw)
+			tools := start(t, sseClient(t, srv.URL))
+			_, err := tools["t"].call(t.Context(), "")
+			if !errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "ended the event stream") {
+				t.Errorf("error %v, want an unknown outcome and why", err)
+			}
+			if _, err := tools["t"].call(t.Context(), ""); err != nil {
+				t.Errorf("on the next session: %v", err)
+			}
+			if n := raw.opened(); n != 2 {
+				t.Errorf("%d streams, want 2", n)
+			}
+		})
+	}
+}
+
+// What the server said before the end of the stream counts.
+func TestSSELastAnswer(t *testing.T) {
+	t.Parallel()
 	raw := &rawSSE{post: func(p *posted) bool {
-		if p.method != "tools/call" || dropped.Swap(true) {
+		if p.method != "tools/call" {
 			return false
 		}
 		p.w.WriteHeader(http.StatusAccepted)
+		p.w.(http.Flusher).Flush()
+		p.stream.send("data: " + p.answer + "\n\n")
 		close(p.stream.end)
 		return true
 	}}
 	srv := httpServer(t, raw)
-	s := sseClient(t, srv.URL)
-	tools := start(t, s)
-	_, err := tools["t"].call(t.Context(), "")
-	if !errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "ended the event stream") {
-		t.Errorf("error %v, want an unknown outcome and why", err)
-	}
-	if err := s.Connect(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tools["t"].call(t.Context(), ""); err != nil {
-		t.Errorf("on the next session: %v", err)
-	}
-	if n := raw.opened(); n != 2 {
-		t.Errorf("%d streams, want 2", n)
+	for range 20 {
+		if _, err := start(t, sseClient(t, srv.URL))["t"].call(t.Context(), ""); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -635,6 +667,7 @@ func TestSSEHostile(t *testing.T) {
 	}{
 		{"not found", &rawSSE{get: got(status(404, "text/plain", "no such page"))}, "status 404 Not Found: no such page"},
 		{"a page", &rawSSE{get: got(status(200, "text/html", "<title>Welcome</title>"))}, `HTML page titled "Welcome"`},
+		{"an error", &rawSSE{get: got(status(500, "text/event-stream", "event: endpoint\ndata: /m\n\n"))}, "status 500"},
 		{"no endpoint", &rawSSE{first: func(*http.Request) string { return ": soon\n\n" }}, "within 300ms"},
 		{"stream ends", &rawSSE{get: got(status(200, "text/event-stream", "data: 1\n\n"))}, "no endpoint event: it ended the event stream"},
 		{"empty endpoint", &rawSSE{first: func(*http.Request) string { return "event: endpoint\ndata: \n\n" }}, "holds no address"},
