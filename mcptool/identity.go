@@ -89,12 +89,8 @@ func maskArgs(args []string) []string {
 			out[i] = name + "=" + maskValue(value)
 		case isHeader && secretName.MatchString(header):
 			out[i] = header + ":" + maskValue(text)
-		case assigned && looksRandom(value):
-			out[i] = name + "=" + masked
-		case looksRandom(arg):
-			out[i] = masked
 		default:
-			out[i] = arg
+			out[i] = maskRandom(arg)
 		}
 	}
 	return out
@@ -114,23 +110,21 @@ func maskValue(value string) string {
 }
 
 // maskURL masks what can be secret in a URL: the user, the values of
-// parameters, and parts of the path that look like chance. The fragment is cut
-// off: no server sees it.
+// parameters, and what looks like chance in the path and in the fragment, which
+// is a commit where git is asked.
 func maskURL(u string) string {
 	before, rest, ok := strings.Cut(u, "://")
 	if !ok {
 		return u
 	}
-	rest, _, _ = strings.Cut(rest, "#")
+	rest, fragment, hasFragment := strings.Cut(rest, "#")
 	rest, query, hasQuery := strings.Cut(rest, "?")
 	parts := strings.Split(rest, "/")
 	if i := strings.LastIndex(parts[0], "@"); i >= 0 {
 		parts[0] = masked + parts[0][i:]
 	}
 	for i, part := range parts[1:] {
-		if looksRandom(part) {
-			parts[i+1] = masked
-		}
+		parts[i+1] = maskRandom(part)
 	}
 	u = before + "://" + strings.Join(parts, "/")
 	if hasQuery {
@@ -144,36 +138,57 @@ func maskURL(u string) string {
 		}
 		u += "?" + strings.Join(params, "&")
 	}
+	switch {
+	case hasFragment && strings.Contains(fragment, "="):
+		u += "#" + maskValue(fragment)
+	case hasFragment:
+		u += maskRandom("#" + fragment)
+	}
 	return u
 }
 
-// looksRandom reports whether a word looks like a key: long, and changing
-// between digits, upper and lower case more often than names and versions do.
-func looksRandom(s string) bool {
-	if len(s) < 20 || strings.ContainsAny(s, "/\\@. ${}") {
-		return false
-	}
-	kind := func(r rune) int {
+// longWord is a word that may be a key, with what makes it a digest.
+var longWord = regexp.MustCompile(`(sha[0-9]+:|[@#])?([^/\\.@:#= ${}]{20,})`)
+
+var hexDigits = regexp.MustCompile(`^[0-9a-f]+$`)
+
+// maskRandom masks the words that look like chance. Digests of images and
+// commits stay: they are what a lock is for.
+func maskRandom(s string) string {
+	return longWord.ReplaceAllStringFunc(s, func(found string) string {
+		m := longWord.FindStringSubmatch(found)
+		before, word := m[1], m[2]
+		if !looksRandom(word) || before != "" && hexDigits.MatchString(word) {
+			return found
+		}
+		return before + masked
+	})
+}
+
+// looksRandom reports whether a word changes between digits, upper and lower
+// case more often than names and versions do, with digits in several places.
+func looksRandom(word string) bool {
+	const digit, upper, lower = 1, 2, 3
+	changes, digits, last := 0, 0, 0
+	for _, r := range word {
+		kind := 0
 		switch {
 		case unicode.IsDigit(r):
-			return 1
+			kind = digit
 		case unicode.IsUpper(r):
-			return 2
+			kind = upper
 		case unicode.IsLower(r):
-			return 3
-		}
-		return 0
-	}
-	changes, last := 0, 0
-	for _, r := range s {
-		k := kind(r)
-		if k == 0 {
+			kind = lower
+		default:
 			continue
 		}
-		if last != 0 && k != last {
+		if kind != last {
 			changes++
+			if kind == digit {
+				digits++
+			}
 		}
-		last = k
+		last = kind
 	}
-	return changes*5 >= len(s) && strings.ContainsAny(s, "0123456789")
+	return changes*5 >= len(word) && digits > 1
 }
