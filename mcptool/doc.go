@@ -27,5 +27,19 @@
 // Every kind of content is kept, those that this package does not know
 // included. That a tool failed is a result too, with IsError set: it is for
 // the model to see. A call is sent to the server once at most; when it is not
-// known whether it ran, the error says so.
+// known whether it ran, the error says so. A structured result that is not what
+// the tool's output schema says is kept, with a note.
+//
+// # What a server says and asks in the middle of a call
+//
+// Progress and, with LogLevel, the server's log go to the stream of the run as
+// a [tramontane.ProgressEvent] and a [tramontane.LogEvent]. What the server asks
+// a person goes to Elicit, one question at a time, while the deadlines of calls
+// stand still.
+//
+// # Resources and prompts
+//
+// A program lists and reads them with the methods of the Server; with
+// ResourceTools the model can read resources too. The messages of a prompt are
+// input for a run: [PromptResult.Inputs].
 package mcptool

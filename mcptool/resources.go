@@ -97,7 +97,7 @@ func (s *Server) ReadResource(ctx context.Context, uri string) ([]*tramontane.Re
 func notFound(err error) error {
 	var wire *jsonrpc.Error
 	if errors.As(err, &wire) && (wire.Code == codeNotFound || wire.Code == jsonrpc.CodeInvalidParams) {
-		return fmt.Errorf("%w: %w", ErrNotFound, err)
+		return fmt.Errorf("%w: %w", err, ErrNotFound)
 	}
 	return err
 }
