@@ -137,7 +137,7 @@ func goSDKTools(ctx context.Context, s *mcptool.Server) error {
 	who := answers(map[string]any{
 		"name": "Ada", "username": "ada", "color": "blue", "ok": true, "context": "blue sky",
 	})
-	s.Elicit = who.elicit
+	s.Elicit, s.LogLevel = who.elicit, mcptool.LogInfo
 	steps := []step{
 		{"test_simple_text", "", says("This is a simple text response for testing.")},
 		{"test_image_content", "", isPNG},
@@ -171,7 +171,6 @@ func goSDKTools(ctx context.Context, s *mcptool.Server) error {
 	if s.Status().ProtocolVersion < "2026-07-28" {
 		steps = append(steps, asking...)
 	}
-	s.LogLevel = mcptool.LogInfo
 	var n news
 	if err := play(ctx, s, steps, n.watch); err != nil {
 		return err
