@@ -142,7 +142,7 @@ func transports(tb testing.TB) []transport {
 
 func stock(tb testing.TB, t mcp.Transport) callWay {
 	client := mcp.NewClient(&mcp.Implementation{Name: "stock", Version: "1"}, nil)
-	cs, err := client.Connect(tb.Context(), t, &mcp.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
+	cs, err := client.Connect(tb.Context(), t, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
