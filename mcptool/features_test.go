@@ -148,21 +148,31 @@ func scripted(t *testing.T, s tramontane.Toolset, tools ...string) *tramontane.R
 	}
 }
 
+// untilLeveled returns a function that waits until the client has asked for the
+// log, where it asks once.
+func untilLeveled(server *mcp.Server) func(*mcp.CallToolRequest) {
+	leveled := make(chan bool)
+	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		return func(ctx context.Context, m string, req mcp.Request) (mcp.Result, error) {
+			result, err := next(ctx, m, req)
+			if m == "logging/setLevel" {
+				close(leveled)
+			}
+			return result, err
+		}
+	})
+	return func(req *mcp.CallToolRequest) {
+		if req.Session.InitializeParams().ProtocolVersion < "2026" {
+			<-leveled
+		}
+	}
+}
+
 func TestProgressAndLogInARun(t *testing.T) {
 	eras(t, func(t *testing.T, server *mcp.Server, s *mcptool.Server) {
-		leveled := make(chan bool)
-		server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
-			return func(ctx context.Context, m string, req mcp.Request) (mcp.Result, error) {
-				if m == "logging/setLevel" {
-					defer close(leveled)
-				}
-				return next(ctx, m, req)
-			}
-		})
+		wait := untilLeveled(server)
 		addTool(server, "work", func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			if req.Session.InitializeParams().ProtocolVersion < "2026" {
-				<-leveled
-			}
+			wait(req)
 			token := req.Params.GetProgressToken()
 			for i := 1; i <= 3; i++ {
 				req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: float64(i), Total: 3, Message: "step"})
@@ -190,17 +200,21 @@ func TestProgressOfParallelCalls(t *testing.T) {
 	eras(t, func(t *testing.T, server *mcp.Server, s *mcptool.Server) {
 		var both sync.WaitGroup
 		both.Add(2)
+		wait := untilLeveled(server)
+		s.LogLevel = mcptool.LogDebug
 		for i, name := range []string{"a", "b"} {
 			addTool(server, name, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+				wait(req)
 				both.Done()
 				both.Wait()
+				req.Session.Log(ctx, &mcp.LoggingMessageParams{Level: "info", Data: name})
 				req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: req.Params.GetProgressToken(), Progress: float64(i), Message: name})
 				return said(name), nil
 			})
 		}
 		got := stream(t, s, "test_a", "test_b")
 		slices.Sort(got)
-		want := []string{"progress test_a 0/0 a", "progress test_b 1/0 b", "result test_a a", "result test_b b"}
+		want := []string{`log test info  "a"`, `log test info  "b"`, "progress test_a 0/0 a", "progress test_b 1/0 b", "result test_a a", "result test_b b"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
