@@ -70,26 +70,45 @@ func TestPasteRedirect(t *testing.T) {
 // typed after the answer to whoever reads then.
 func TestPasteCancel(t *testing.T) {
 	t.Parallel()
-	in, typed := io.Pipe()
+	pipe, typed := io.Pipe()
+	in := &watchedReader{pipe, make(chan struct{})}
 	paste := &mcpauth.Paste{In: in, Out: io.Discard}
+	first := begin(t, paste, "")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		_, err := begin(t, paste, "").Ask(ctx, authPage)
+		_, err := first.Ask(ctx, authPage)
 		ended <- err
 	}()
+	<-in.began
 	cancel()
 	if err := <-ended; err != context.Canceled {
 		t.Errorf("Ask with a context that ended: %v", err)
 	}
+	// Nobody else may read: a second reader would get bytes of its own.
 	go io.WriteString(typed, "code=c&state=the-state\nyes\n")
 	back, err := begin(t, paste, "").Ask(t.Context(), authPage)
 	if err != nil || !strings.HasSuffix(back, "?code=c&state=the-state") {
 		t.Errorf("Ask = %s, %v", back, err)
 	}
 	var rest [3]byte
-	if _, err := io.ReadFull(in, rest[:]); string(rest[:]) != "yes" || err != nil {
+	if _, err := io.ReadFull(pipe, rest[:]); string(rest[:]) != "yes" || err != nil {
 		t.Errorf("what is left = %q, %v", rest, err)
 	}
 	typed.Close()
+}
+
+// A watchedReader tells of its first read.
+type watchedReader struct {
+	io.Reader
+	began chan struct{}
+}
+
+func (r *watchedReader) Read(p []byte) (int, error) {
+	select {
+	case <-r.began:
+	default:
+		close(r.began)
+	}
+	return r.Reader.Read(p)
 }

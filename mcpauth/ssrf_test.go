@@ -3,6 +3,7 @@ package mcpauth
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -146,10 +147,15 @@ func TestGuardDial(t *testing.T) {
 		t.Errorf("a host that was allowed: %v", err)
 	}
 
-	// Our own dialler refuses before it connects.
-	g := &guard{hosts: []string{"mcp.example"}}
-	if _, err := g.dial(t.Context(), "tcp", "localhost"+port); err == nil || !strings.Contains(err.Error(), "is a loopback address") {
-		t.Errorf("dial localhost: %v, want it refused", err)
+	// Our own dialler refuses before it connects, which the error shows.
+	client, err = newGuard(nil, "https://mcp.example/mcp", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := client.Transport.(*guard).next.(*http.Transport)
+	var early *net.OpError
+	if _, err := own.DialContext(t.Context(), "tcp", "localhost"+port); !errors.As(err, &early) || !strings.Contains(err.Error(), "is a loopback address") {
+		t.Errorf("dial localhost: %v, want it refused by the dialler", err)
 	}
 }
 
