@@ -46,9 +46,13 @@ func newMCPLockCommand() *cobra.Command {
 }
 
 func (j *mcpJob) lock(ctx context.Context, path string, check bool) error {
-	tools, err := j.start(ctx)
-	if err != nil {
+	if _, err := j.start(ctx); err != nil {
 		return err
+	}
+	// All of them, whatever the rules leave out today.
+	tools, err := j.servers.Tools(ctx)
+	if err != nil {
+		return &exitError{exitServer, err}
 	}
 	pinned, err := mcptool.ReadLock(path)
 	if errors.Is(err, fs.ErrNotExist) {
