@@ -58,7 +58,12 @@ func TestDeadline(t *testing.T) {
 				"q": &mcp.ElicitParams{Message: "Well?", RequestedSchema: schema},
 			}}, nil
 		}
-		return done, nil
+		select {
+		case <-time.After(minute): // it works on
+			return done, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	tests := []struct {
 		name    string
@@ -74,8 +79,8 @@ func TestDeadline(t *testing.T) {
 		{"progress", works(20), func(*mcptool.Server) {}, 0, 20 * minute, "", false},
 		{"progress without end", works(1000), func(*mcptool.Server) {}, 0, 30 * minute, "no end within 30m0s", false},
 		{"progress, with less time", works(10), func(s *mcptool.Server) { s.MaxCallTime = 5 * minute }, 0, 5 * minute, "no end within 5m0s", false},
-		{"person", asks, func(*mcptool.Server) {}, 10 * minute, 10 * minute, "", false},
-		{"old server: person", asks, func(*mcptool.Server) {}, 10 * minute, 10 * minute, "", true},
+		{"person", asks, func(*mcptool.Server) {}, 10 * minute, 11 * minute, "", false},
+		{"old server: person", asks, func(*mcptool.Server) {}, 10 * minute, 11 * minute, "", true},
 		{"person who went away", asks, func(*mcptool.Server) {}, time.Hour, 15 * minute, "no person answered within 15m0s", false},
 		{"old server: person who went away", asks, func(*mcptool.Server) {}, time.Hour, 15 * minute, "no person answered within 15m0s", true},
 	}

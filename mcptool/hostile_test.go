@@ -78,6 +78,25 @@ func TestChattyServer(t *testing.T) {
 	}
 }
 
+// What a server says and asks by itself is taken in within bounds: neither does
+// it cost the reply, nor is it kept for ever.
+func TestFlood(t *testing.T) {
+	t.Parallel()
+	s := testServer(t, "flood")
+	s.CallTimeout = 30 * time.Second
+	log := newLog(s)
+	res, err := start(t, s)["t"].call(t.Context(), "")
+	if err != nil || res.Text() != "called" {
+		t.Errorf("result %v, error %v; want the server's", res, err)
+	}
+	if got := log.String(); !strings.Contains(got, "a question is dropped") {
+		t.Error("questions without an end were queued")
+	}
+	if _, err := start(t, s)["t"].call(t.Context(), ""); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
 // What is wrong in a batch costs no reply in it.
 func TestBatch(t *testing.T) {
 	res, err := start(t, testServer(t, "batch"))["t"].call(t.Context(), "")

@@ -178,6 +178,20 @@ func init() {
 				return answer(method, params)
 			})
 		},
+		// Says what the SDK has to work on, and asks before it reads an answer.
+		"flood": func() {
+			answer := answerAll(nil)
+			serveRaw(func(method string, params json.RawMessage) string {
+				if method == "tools/call" {
+					for i := range 5_000 {
+						fmt.Println(`{"jsonrpc":"2.0","method":"notifications/prompts/list_changed"}`)
+						fmt.Println(`{"jsonrpc":"2.0","method":"notifications/of/the/server/itself","params":{}}`)
+						fmt.Printf(`{"jsonrpc":"2.0","id":"q%d-%s","method":"roots/list","params":{"x":"%s"}}`+"\n", i, time.Now(), strings.Repeat("x", 1000))
+					}
+				}
+				return answer(method, params)
+			})
+		},
 		// Answers in a batch, between things that are no messages.
 		"batch": func() {
 			answer := answerAll(nil)

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mcptool"
@@ -207,5 +209,38 @@ func TestRemoteStatus(t *testing.T) {
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b error) bool { return a == b })); diff != "" {
 			t.Errorf("%d: status (-want +got):\n%s", tt.status, diff)
 		}
+	}
+}
+
+// How a server was reached is remembered when its session is lost.
+func TestTransportIsRemembered(t *testing.T) {
+	t.Parallel()
+	far, _ := counted(true)
+	handler := mcp.NewSSEHandler(func(*http.Request) *mcp.Server { return far }, nil)
+	var posts atomic.Int32 // that are no messages of a session
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.RawQuery == "" {
+			posts.Add(1)
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(api.Close)
+	s := &mcptool.Server{Name: "old", URL: api.URL}
+	t.Cleanup(func() { s.Close() })
+	tools := start(t, s)
+	if st := s.Status(); st.Transport != mcptool.SSE || posts.Load() == 0 {
+		t.Fatalf("status %+v after %d POSTs, want SSE after others were tried", st, posts.Load())
+	}
+	before := posts.Load()
+	api.CloseClientConnections()
+	eventually(t, "the session is lost", func() bool { return s.Status().State == mcptool.Failed })
+	if _, err := tools["first"].call(t.Context(), ""); err != nil {
+		t.Error(err)
+	}
+	if n := posts.Load() - before; n != 0 {
+		t.Errorf("streamable HTTP was tried again, %d times", n)
+	}
+	if st := s.Status(); st.State != mcptool.Ready || st.Transport != mcptool.SSE {
+		t.Errorf("status %+v, want ready", st)
 	}
 }

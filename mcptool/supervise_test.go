@@ -70,6 +70,17 @@ func init() {
 				return ""
 			})
 		},
+		// Says that its tools changed while it is asked for them a first time.
+		"restless": func() {
+			answer := answerAll(nil)
+			serveRaw(func(method string, params json.RawMessage) string {
+				n := strings.Count(record(method), "tools/list\n")
+				if method == "tools/list" && n == 1 {
+					fmt.Println(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`)
+				}
+				return answer(method, params)
+			})
+		},
 		// Offers other tools in each life.
 		"reborn": func() {
 			serveRaw(func(method string, params json.RawMessage) string {

@@ -217,8 +217,11 @@ func (s *Server) request(ctx context.Context, sess *session, call *tramontane.Ca
 	if err == nil {
 		return raw, nil
 	}
-	if errors.Is(err, errSessionLost) {
+	switch {
+	case errors.Is(err, errSessionLost):
 		sess.conn.end(errSessionLost)
+	case errors.Is(err, mcp.ErrConnectionClosed):
+		sess.conn.end(err) // unless it knows a better reason
 	}
 	ended := sess.conn.ended()
 	var wire *jsonrpc.Error

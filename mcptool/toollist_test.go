@@ -139,3 +139,15 @@ func TestDegraded(t *testing.T) {
 		t.Errorf("status %+v, want degraded", st)
 	}
 }
+
+// An answer that is older than a notice of changes is not remembered.
+func TestToolsChangeWhileListed(t *testing.T) {
+	t.Parallel()
+	s, count := recorded(t, "restless")
+	for range 3 {
+		start(t, s)
+	}
+	if n := count("tools/list"); n != 2 {
+		t.Errorf("%d lists, want 2", n)
+	}
+}
