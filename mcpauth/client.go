@@ -107,10 +107,9 @@ func register(ctx context.Context, w *web, r *realm, name, redirectURI string, s
 	if reg.ClientID == "" {
 		return nil, fmt.Errorf("%s: the answer of %s has no client_id", op, briefString(r.Registration))
 	}
-	reg.RedirectURI = redirectURI
-	if reg.Scope == "" {
-		reg.Scope = ask.Scope
-	}
+	// What was asked for, not what was made of it: a server that always gives
+	// less is not to be asked at each login.
+	reg.RedirectURI, reg.Scope = redirectURI, ask.Scope
 	switch reg.Method {
 	case authNone, authBasic, authPost:
 	case "":

@@ -31,6 +31,7 @@ func TestDiscovery(t *testing.T) {
 		resource oauthtest.ResourceConfig
 		prepare  func(*oauthtest.Server, *oauthtest.Resource)
 		wantErr  string // if empty, the login succeeds
+		prompts  int    // if it does not
 	}{
 		{name: "metadata only in the header", resource: oauthtest.ResourceConfig{Places: []string{oauthtest.InHeader}}},
 		{name: "metadata at the path", resource: oauthtest.ResourceConfig{Places: []string{oauthtest.AtPath}}},
@@ -81,7 +82,7 @@ func TestDiscovery(t *testing.T) {
 		{name: "no metadata of the authorization server", as: oauthtest.Config{WellKnown: []string{}}, wantErr: "there is none"},
 		{name: "token endpoint without https", as: oauthtest.Config{Metadata: metadata("token_endpoint", "http://192.0.2.1/token")}, wantErr: "only https is safe"},
 		{name: "authorization endpoint that is a script", as: oauthtest.Config{Metadata: metadata("authorization_endpoint", "javascript:alert(1)")}, wantErr: "authorization_endpoint"},
-		{name: "token endpoint in the own network", as: oauthtest.Config{Metadata: metadata("token_endpoint", "https://10.0.0.1/token")}, wantErr: "private"},
+		{name: "token endpoint in the own network", as: oauthtest.Config{Metadata: metadata("token_endpoint", "https://10.0.0.1/token")}, wantErr: "private", prompts: 1},
 		{name: "another resource", resource: oauthtest.ResourceConfig{Metadata: metadata("resource", "https://evil.example.com/mcp")}, wantErr: `"https://evil.example.com/mcp"`},
 		{name: "no authorization server", resource: oauthtest.ResourceConfig{Metadata: metadata("authorization_servers", []string{})}, wantErr: "names no authorization server"},
 		{name: "authorization server without https", resource: oauthtest.ResourceConfig{Metadata: metadata("authorization_servers", []string{"http://192.0.2.1"})}, wantErr: "only https is safe"},
@@ -102,8 +103,8 @@ func TestDiscovery(t *testing.T) {
 			if tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
 				t.Errorf("call: %v, want an error with %q", err, tt.wantErr)
 			}
-			if tt.wantErr != "" && as.Counts().Codes != 0 {
-				t.Errorf("a code was exchanged all the same:\n%s", strings.Join(as.Requests(), "\n"))
+			if got := as.Counts(); tt.wantErr != "" && (got.Prompts != tt.prompts || got.TokenRequests != 0) {
+				t.Errorf("%d prompts and %d token requests, want %d and 0", got.Prompts, got.TokenRequests, tt.prompts)
 			}
 		})
 	}
@@ -164,6 +165,19 @@ func TestNotOAuth(t *testing.T) {
 	login := &mcpauth.Login{Server: url + "/mcp", Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
 	if _, err := call(t.Context(), login, url+"/mcp", "any"); err == nil || !strings.Contains(err.Error(), "API key") {
 		t.Errorf("call: %v, want an error that names API keys", err)
+	}
+}
+
+// What is sent to the token endpoint is for it alone.
+func TestTokenRequestIsNotRedirected(t *testing.T) {
+	t.Parallel()
+	elsewhere := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Errorf("%s %s was redirected", r.Method, r.URL) }))
+	redirect := http.RedirectHandler(elsewhere+"/token", http.StatusTemporaryRedirect)
+	as := oauthtest.New(t, oauthtest.Config{Instead: map[string]http.Handler{"/token": redirect}})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+	if _, err := call(t.Context(), login, server.URL, "any"); err == nil || !strings.Contains(err.Error(), "answers 307") {
+		t.Errorf("call: %v, want the status of the redirect", err)
 	}
 }
 

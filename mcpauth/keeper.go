@@ -54,7 +54,8 @@ type flight struct {
 
 // serves reports whether the end of the flight is the answer for n.
 func (f *flight) serves(n need) bool {
-	return f.need.refused == n.refused && f.need.stepUp == n.stepUp && f.need.expired == n.expired && containsAll(f.need.scopes, n.scopes)
+	return f.need.refused == n.refused && f.need.stepUp == n.stepUp && f.need.expired == n.expired &&
+		f.need.signIn == n.signIn && containsAll(f.need.scopes, n.scopes)
 }
 
 // satisfied is called with the lock held.

@@ -268,6 +268,35 @@ func TestChild(t *testing.T) {
 	callAll(t, 10, func(int) auth { return login }, server)
 }
 
+// Who waits for a login in another program can stop waiting.
+func TestWaitForAnotherProgram(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	store := &mcpauth.MemoryStore{}
+	reading, goOn := make(chan struct{}), make(chan struct{})
+	p := &person{}
+	p.Before = func(string) { close(reading); <-goOn }
+	first := &mcpauth.Login{Server: server.URL, Prompter: p, Store: store}
+	second := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: store}
+	done := make(chan error, 1)
+	go func() { done <- first.SignIn(t.Context()) }()
+	<-reading
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := call(ctx, second, server.URL, "any"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("call: %v, want the error of its context", err)
+	}
+	close(goOn)
+	if err := <-done; err != nil {
+		t.Errorf("SignIn: %v", err)
+	}
+	mustCall(t, second, server.URL)
+	if got := as.Counts().Prompts; got != 1 {
+		t.Errorf("%d prompts, want 1 for both", got)
+	}
+}
+
 func TestLogout(t *testing.T) {
 	t.Parallel()
 	as := oauthtest.New(t, oauthtest.Config{})
@@ -384,9 +413,13 @@ func TestBadServerURLs(t *testing.T) {
 		"https://u:secret-p@example.com/": "user name",
 		"https://exa mple.com/?secret-k":  "malformed",
 		"http://example.com/?k=secret-k":  "only https is safe",
+		"http://127.0.0.1:1/?k=secret-k":  "refused",
 	} {
 		login := &mcpauth.Login{Server: url, Store: &mcpauth.MemoryStore{}}
 		_, err := login.RequiresAuth(t.Context())
+		if err != nil {
+			err = errors.Join(err, login.SignIn(t.Context()))
+		}
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret-") {
 			t.Errorf("RequiresAuth(%q): %v, want an error with %q and no secret", url, err, want)
 		}
