@@ -15,6 +15,7 @@ import (
 // the SDK knows of one request, which fails only when the server does not want
 // to send notices.
 func (c *httpLink) subscribe(ctx context.Context, req *jsonrpc.Request) error {
+	ctx = standing(ctx)
 	failures := 0
 	for round := 1; ; round++ {
 		sent := *req

@@ -33,6 +33,10 @@ const (
 
 	maxRedirects = 5
 
+	// forever is longer than any stream lives. That its peer is gone, TCP finds
+	// out.
+	forever = 1000 * time.Hour
+
 	// maxIdle is how many connections are kept for reuse. With the default of
 	// two, 64 calls at once take twice the time.
 	maxIdle = 64
@@ -181,7 +185,11 @@ func (r *remote) request(ctx context.Context, method string, to *url.URL, body [
 func (r *remote) send(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	var dialed, wrote atomic.Bool
-	silent := time.AfterFunc(r.silence, func() { cancel(r.errSilent()) })
+	silence := r.silence
+	if ctx.Value(standingKey{}) != nil {
+		silence = forever
+	}
+	silent := time.AfterFunc(silence, func() { cancel(r.errSilent()) })
 	resp, err := r.client.Do(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn:      func(string) { dialed.Store(true) },
 		WroteHeaders: func() { wrote.Store(true) },
@@ -206,7 +214,7 @@ func (r *remote) send(req *http.Request) (*http.Response, error) {
 	if resp.Request == nil { // a RoundTripper may leave that out
 		resp.Request = req
 	}
-	resp.Body = &watchedBody{body: resp.Body, ctx: ctx, cancel: cancel, timer: silent, timeout: r.silence}
+	resp.Body = &watchedBody{body: resp.Body, ctx: ctx, cancel: cancel, timer: silent, timeout: silence}
 	if !stopped {
 		resp.Body.Close()
 		return nil, fmt.Errorf("%s %s: %w", req.Method, publicURL(req.URL), r.errSilent())
@@ -271,9 +279,30 @@ func origin(u *url.URL) string {
 	return scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
-// publicURL returns u without what may be secret in it.
+// publicURL returns u without what may be secret in it: the query, the user,
+// and parts of the path that look like keys, as some services have them there.
 func publicURL(u *url.URL) string {
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	parts := strings.Split(u.EscapedPath(), "/")
+	for i, part := range parts {
+		if isKey(part) {
+			parts[i] = part[:4] + "..."
+		}
+	}
+	return u.Scheme + "://" + u.Host + strings.Join(parts, "/")
+}
+
+// isKey reports whether a part of a path looks like a key.
+func isKey(part string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return len(part) >= 20 && strings.ContainsAny(part, "0123456789") && strings.ContainsAny(part, letters)
+}
+
+type standingKey struct{}
+
+// standing returns a context for requests whose response may be silent for as
+// long as it likes.
+func standing(ctx context.Context) context.Context {
+	return context.WithValue(ctx, standingKey{}, true)
 }
 
 // A clock bounds a call. It stands still while a person is waited for. Both
@@ -313,7 +342,7 @@ func (c clocks) resume() { c[0].resume(); c[1].resume() }
 // server refused the request, or something between it and us did.
 type HTTPError struct {
 	Method     string // of the request
-	URL        string // of the request, without its query
+	URL        string // of the request, without what may be secret in it
 	StatusCode int
 
 	// ContentType is the media type of the answer, without parameters. If
@@ -382,20 +411,37 @@ func (e *HTTPError) setText(data []byte, req *http.Request) {
 	default:
 		return
 	}
-	for _, values := range req.Header {
-		for _, value := range values {
-			for _, part := range append(strings.Fields(value), value) {
-				if len(part) >= 8 { // shorter ones are words
-					text = strings.ReplaceAll(text, part, "[removed]")
-				}
-			}
-		}
+	for _, secret := range secrets(req) {
+		text = strings.ReplaceAll(text, secret, "[removed]")
 	}
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
 	if len(text) > maxErrorText {
 		text = strings.ToValidUTF8(text[:maxErrorText], "") + "..."
 	}
 	e.Text = text
+}
+
+// secrets returns what of req may be secret, as far as it can be told.
+func secrets(req *http.Request) []string {
+	var found []string
+	for _, part := range strings.Split(req.URL.EscapedPath(), "/") {
+		if isKey(part) {
+			found = append(found, part)
+		}
+	}
+	for _, values := range req.URL.Query() {
+		found = append(found, values...)
+	}
+	for name, values := range req.Header {
+		switch name {
+		case "Accept", "Content-Type", "Last-Event-Id", versionHeader, methodHeader, nameHeader:
+			continue
+		}
+		for _, value := range values {
+			found = append(append(found, value), strings.Fields(value)...)
+		}
+	}
+	return slices.DeleteFunc(found, func(s string) bool { return len(s) < 8 }) // those are words
 }
 
 func htmlTitle(page string) string {

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -277,4 +280,67 @@ func TestHTTPProbeUnanswered(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+// TLS roots, HTTP/2 and proxies are those of the client that the person gives.
+func TestHTTPClient(t *testing.T) {
+	t.Parallel()
+	backend := overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{})
+	var proto atomic.Value
+	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		proto.Store(r.Proto)
+		backend.ServeHTTP(w, r)
+	}))
+	ts.EnableHTTP2 = true
+	ts.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	ts.StartTLS()
+	t.Cleanup(ts.Close)
+	s := remoteServer(t, ts.URL)
+	s.HTTPClient = ts.Client()
+	if _, err := callHTTP(t.Context(), start(t, s)["echo"]); err != nil || proto.Load() != "HTTP/2.0" {
+		t.Errorf("by %v: %v", proto.Load(), err)
+	}
+	_, err := remoteServer(t, ts.URL).Tools(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
+		t.Errorf("without its root: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+
+	f := newFront(t, overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{}), nil)
+	var proxied atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		proxied.Add(1)
+		(&httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}, Transport: f.Client().Transport}).ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		proxy.CloseClientConnections()
+		proxy.Close()
+	})
+	s = remoteServer(t, f.URL)
+	to, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{Proxy: http.ProxyURL(to)}
+	t.Cleanup(transport.CloseIdleConnections)
+	s.HTTPClient = &http.Client{Transport: transport}
+	if _, err := callHTTP(t.Context(), start(t, s)["echo"]); err != nil || proxied.Load() == 0 {
+		t.Errorf("by proxy (%d requests): %v", proxied.Load(), err)
+	}
+}
+
+// Some services have a key in the path.
+func TestErrorsKeepKeysOfURLs(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, nil, func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		http.Error(w, "the key "+strings.Split(r.URL.Path, "/")[2]+" is void", http.StatusInternalServerError)
+		return true
+	})
+	const key = "sk1234567890abcdefghij"
+	_, err := remoteServer(t, f.URL+"/mcp/"+key+"/v1?key="+key).Tools(t.Context())
+	if err == nil || strings.Contains(err.Error(), key[4:]) || !strings.Contains(err.Error(), "/mcp/sk12.../v1") {
+		t.Errorf("error %v", err)
+	}
 }
