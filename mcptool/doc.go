@@ -1,10 +1,11 @@
 // Package mcptool makes the tools of MCP servers usable in a run.
 //
-// A [Server] is one server, started as a process of this machine and spoken to
-// through its standard input and output. It is a [tramontane.Toolset]: a run
-// asks it for its tools, and it starts when it is asked. [Servers] are several
-// as one, and [LoadConfig] reads them from the JSON files that other MCP
-// clients use.
+// A [Server] is one server: a process of this machine that is spoken to through
+// its standard input and output, a remote one that is reached by HTTP, or one in
+// this process. It is a [tramontane.Toolset]: a run asks it for its tools, and
+// it is started or reached when it is asked. Any number of runs share it.
+// [Servers] are several as one, and [LoadConfig] reads them from the JSON files
+// that other MCP clients use.
 //
 // # What a server gets and what becomes of it
 //
@@ -14,6 +15,15 @@
 // leave nothing behind. What it prints on its standard error is kept for the
 // errors that need it; lines on its standard output that are no messages are
 // logged and skipped.
+//
+// # When servers fail
+//
+// [Server.Need] says whether a run can do without a server. A server whose
+// session ended is started or reached anew by the next call or run; one that
+// fails again and again is waited with, and its calls fail meanwhile. A
+// [Status] says how a server is doing. Runs get a [tramontane.ServerEvent] when
+// that changes for the worse or back, and a [tramontane.ToolsChangedEvent] when
+// the server has other tools than they.
 //
 // # Names
 //
@@ -26,8 +36,9 @@
 //
 // Every kind of content is kept, those that this package does not know
 // included. That a tool failed is a result too, with IsError set: it is for
-// the model to see. A call is sent to the server once at most; when it is not
-// known whether it ran, the error says so. A structured result that is not what
+// the model to see. A call is sent to the server once, and a second time only if
+// the server cannot have worked on it or the tool is Safe. When it is not known
+// whether a call ran, the error wraps [tramontane.ErrOutcomeUnknown]. A structured result that is not what
 // the tool's output schema says is kept, with a note.
 //
 // # What a server says and asks in the middle of a call
