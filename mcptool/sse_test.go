@@ -522,9 +522,9 @@ func TestSSESilence(t *testing.T) {
 		raw := &rawSSE{post: failOnce(status(202, "", ""))}
 		srv := httpServer(t, raw)
 		s := sseClient(t, srv.URL)
-		s.ReadTimeout = 300 * time.Millisecond
+		s.ReadTimeout = time.Second
 		_, err := start(t, s)["t"].call(t.Context(), "")
-		if !errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "silent for 300ms") {
+		if !errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "silent for 1s") {
 			t.Errorf("error %v, want an unknown outcome and why", err)
 		}
 	})
