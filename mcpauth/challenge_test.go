@@ -84,7 +84,7 @@ func (d documents) RoundTrip(req *http.Request) (*http.Response, error) {
 func FuzzMetadata(f *testing.F) {
 	f.Add(`{"resource":"https://x.example/mcp","authorization_servers":["https://x.example"],"scopes_supported":["a"]}`,
 		`{"issuer":"https://x.example","authorization_endpoint":"https://x.example/a","token_endpoint":"https://x.example/t","code_challenge_methods_supported":["S256"]}`)
-	f.Add(`{"resource":"https://x.example","authorization_servers":["https://x.example/"]}`, `{"issuer":"https://x.example/","token_endpoint":"http://localhost"}`)
+	f.Add(`{"resource":"https://x.example","authorization_servers":["https://x.example/"]}`, `{"issuer":"https://x.example/","authorization_endpoint":"http://localhost","token_endpoint":"http://localhost","code_challenge_methods_supported":["S256"]}`)
 	f.Add(`[]`, `null`)
 	f.Add(``, `{"issuer":"https://x.example"}`)
 	f.Fuzz(func(t *testing.T, resource, server string) {
@@ -109,7 +109,7 @@ func FuzzMetadata(f *testing.F) {
 			t.Errorf("resource %q", r.resource)
 		}
 		for _, endpoint := range []string{r.Authorization, r.Token} {
-			if e, err := url.Parse(endpoint); err != nil || secure(e, nil) != nil {
+			if e, err := url.Parse(endpoint); err != nil || secure(e, nil) != nil || isLoopback(hostOf(e)) {
 				t.Errorf("endpoint %q", endpoint)
 			}
 		}

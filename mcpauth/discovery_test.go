@@ -2,6 +2,7 @@ package mcpauth_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -199,3 +200,45 @@ func TestChooseIssuer(t *testing.T) {
 		t.Errorf("asked to choose %q again, or the wrong server", offered)
 	}
 }
+
+// A server of a corporate network, as far as a person allows it.
+func TestAllowHosts(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	for _, tt := range []struct {
+		server string
+		allow  []string
+		want   string
+	}{
+		{"http://mcp.corp.example:8080/mcp", nil, "only https is safe"},
+		{"http://mcp.corp.example:8080/mcp", []string{"mcp.corp.example"}, "only https is safe"},
+		{"http://mcp.corp.example:8080/mcp", []string{"http://mcp.corp.example:8080"}, "on this machine, where the server is not"},
+		{"http://mcp.corp.example:8080/mcp", []string{"http://mcp.corp.example:8080", "127.0.0.1"}, ""},
+	} {
+		// A public server that names an authorization server on this machine.
+		transport := roundTripper(func(req *http.Request) (*http.Response, error) {
+			if req.URL.Hostname() != "mcp.corp.example" {
+				return (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+			}
+			rec := httptest.NewRecorder()
+			rec.Header().Set("Content-Type", "application/json")
+			if strings.HasPrefix(req.URL.Path, "/.well-known/oauth-protected-resource") {
+				rec.WriteString(`{"resource":"` + tt.server + `","authorization_servers":["` + as.Issuer + `"]}`)
+			} else {
+				rec.WriteHeader(http.StatusUnauthorized)
+			}
+			resp := rec.Result()
+			resp.Request = req
+			return resp, nil
+		})
+		login := &mcpauth.Login{Server: tt.server, AllowHosts: tt.allow, Store: &mcpauth.MemoryStore{}, HTTPClient: &http.Client{Transport: transport}}
+		_, err := login.Begin(t.Context(), callback)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("Begin at %s, allowed %q: %v, want %q", tt.server, tt.allow, err, tt.want)
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

@@ -25,6 +25,7 @@ const (
 type web struct {
 	guarded    *http.Client // see newGuard
 	allowHosts []string
+	loopback   bool // the server is on this machine
 }
 
 func newWeb(base *http.Client, server *url.URL, allowHosts []string) (*web, error) {
@@ -32,7 +33,7 @@ func newWeb(base *http.Client, server *url.URL, allowHosts []string) (*web, erro
 	if err != nil {
 		return nil, err
 	}
-	return &web{guarded, allowHosts}, nil
+	return &web{guarded, allowHosts, isLoopback(hostOf(server))}, nil
 }
 
 // An answer is an HTTP response that was read.
@@ -149,7 +150,8 @@ func secure(u *url.URL, allowHosts []string) error {
 	return errors.New("only https is safe, or http on this machine")
 }
 
-// check is secure for a URL that a server named.
+// check is secure for a URL that a server named, which must not lead a browser
+// to this machine unless the server is there as well.
 func (w *web) check(what, s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.User != nil {
@@ -157,6 +159,9 @@ func (w *web) check(what, s string) error {
 	}
 	if err := secure(u, w.allowHosts); err != nil {
 		return fmt.Errorf("%s is %s: %w", what, brief(u), err)
+	}
+	if host := hostOf(u); isLoopback(host) && !w.loopback && !slices.Contains(w.allowHosts, host) && !slices.Contains(w.allowHosts, "http://"+strings.ToLower(u.Host)) {
+		return fmt.Errorf("%s is %s, on this machine, where the server is not: name the host in AllowHosts if that is right", what, brief(u))
 	}
 	return nil
 }
