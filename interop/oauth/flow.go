@@ -105,7 +105,7 @@ func (w *world) happened(ctx context.Context, want counts) error {
 		return err
 	}
 	got := counts{now.Prompts - w.last.Prompts, now.Registrations - w.last.Registrations, now.Logins - w.last.Logins,
-		now.Refreshes - w.last.Refreshes, now.Revocations - w.last.Revocations}
+		now.Refreshes - w.last.Refreshes, now.Revocations - w.last.Revocations, now.WithoutResource - w.last.WithoutResource}
 	w.last = now
 	if got != want {
 		return fmt.Errorf("at the authorization server happened %+v, want %+v", got, want)

@@ -24,7 +24,7 @@ type provider struct {
 }
 
 // counts are what happened at the provider. See provider.mjs.
-type counts struct{ Prompts, Registrations, Logins, Refreshes, Revocations int }
+type counts struct{ Prompts, Registrations, Logins, Refreshes, Revocations, WithoutResource int }
 
 // startProvider starts the authorization server for resources, each with the
 // format of its tokens.

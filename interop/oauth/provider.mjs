@@ -10,7 +10,7 @@ import Provider, { errors } from 'oidc-provider';
 
 const resources = JSON.parse(process.env.RESOURCES); // the format of its tokens, by the resource's URL
 const scopes = 'mcp:read mcp:write';
-const counts = { prompts: 0, registrations: 0, logins: 0, refreshes: 0, revocations: 0 };
+const counts = { prompts: 0, registrations: 0, logins: 0, refreshes: 0, revocations: 0, withoutResource: 0 };
 const accessTokens = new Set();
 const grants = new Set();
 
@@ -46,7 +46,6 @@ const provider = new Provider(issuer, {
     resourceIndicators: {
       enabled: true,
       defaultResource: () => undefined,
-      useGrantedResource: () => false, // a refresh names its resource, as every request does
       getResourceServerInfo(_ctx, resource) {
         if (!resources[resource]) throw new errors.InvalidTarget();
         return { scope: scopes, audience: resource, accessTokenFormat: resources[resource], jwt: { sign: { alg: 'RS256' } } };
@@ -63,6 +62,12 @@ provider.on('refresh_token.saved', (token) => grants.add(token.grantId));
 for (const event of ['authorization.error', 'grant.error', 'registration_create.error', 'revocation.error', 'introspection.error', 'server_error']) {
   provider.on(event, (_ctx, err) => console.error(`${event}: ${err.message}: ${err.error_description ?? ''} ${err.error_detail ?? ''}`));
 }
+
+// The provider takes the granted resource where a request names none; a client has to name it in every request all the same.
+provider.use(async (ctx, next) => {
+  await next();
+  if (['authorization', 'token'].includes(ctx.oidc?.route) && !ctx.oidc.params?.resource) counts.withoutResource++;
+});
 
 const tests = {
   '/test/counts': () => counts,
