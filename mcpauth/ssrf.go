@@ -184,19 +184,21 @@ func (g *guard) guardTransport(t *http.Transport) {
 			return u, err
 		}
 	}
+	//lint:ignore SA1019 a program may have set them all the same
+	dial, dialTLS := t.Dial, t.DialTLS
 	switch {
 	case t.DialContext != nil:
 		t.DialContext = g.lookingAt(t.DialContext)
-	case t.Dial != nil:
-		t.DialContext = g.lookingAt(withContext(t.Dial))
+	case dial != nil:
+		t.DialContext = g.lookingAt(withContext(dial))
 	default:
 		t.DialContext = g.dial
 	}
 	switch {
 	case t.DialTLSContext != nil:
 		t.DialTLSContext = g.lookingAt(t.DialTLSContext)
-	case t.DialTLS != nil:
-		t.DialTLSContext = g.lookingAt(withContext(t.DialTLS))
+	case dialTLS != nil:
+		t.DialTLSContext = g.lookingAt(withContext(dialTLS))
 	}
 }
 
