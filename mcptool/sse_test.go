@@ -119,13 +119,6 @@ func (s *rawSSE) opened() int {
 	return s.gets
 }
 
-// latest returns the stream that was opened last.
-func (s *rawSSE) latest() *rawStream {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.streams[fmt.Sprint(s.gets)]
-}
-
 func (s *rawSSE) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		if s.get == nil || !s.get(w, r) {
