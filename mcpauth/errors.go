@@ -45,9 +45,15 @@ func (e *Error) Error() string {
 }
 
 // final reports whether the server decided, so that asking again brings the same
-// answer.
+// answer. A page with 403 or 404 may be anybody's: a proxy, a captive portal.
 func (e *Error) final() bool {
-	return e.StatusCode >= 400 && e.StatusCode < 500 && e.StatusCode != 408 && e.StatusCode != 429
+	switch {
+	case e.StatusCode < 400 || e.StatusCode >= 500 || e.StatusCode == 408 || e.StatusCode == 429:
+		return false
+	case e.Code == "temporarily_unavailable" || e.Code == "server_error":
+		return false
+	}
+	return e.Code != "" || e.StatusCode == 400 || e.StatusCode == 401
 }
 
 // hasCode reports whether err is an [Error] with one of the codes.

@@ -166,7 +166,7 @@ func ExampleNeedsLoginError() {
 		fmt.Println("log in first:", needs.Err)
 	}
 	// Output:
-	// log in first: there is no valid token, and nobody here can be asked
+	// log in first: nobody here can be asked
 }
 
 // exampleServer starts a server behind an authorization server, and a person

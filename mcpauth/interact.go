@@ -92,7 +92,7 @@ func (l *Login) interact(ctx context.Context, rec *record, realm *realm, scopes 
 	case denied != nil:
 		return l.needsLogin(denied)
 	case l.Prompter == nil:
-		return l.needsLogin(errors.New("there is no valid token, and nobody here can be asked"))
+		return l.needsLogin(errors.New("nobody here can be asked"))
 	}
 	asking, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()

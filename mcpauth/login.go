@@ -177,7 +177,8 @@ func (l *Login) Authorize(req *http.Request) error {
 // body of resp is left alone.
 //
 // The error is a [*NeedsLoginError] if a person has to log in and could not be
-// asked, or said no; that answer holds for a minute.
+// asked, or said no ([ErrDenied]); that answer holds for a minute. A no to more
+// scopes is an ErrDenied only: the server is still of use with those there are.
 func (l *Login) Refused(req *http.Request, resp *http.Response) error {
 	if err := l.init(); err != nil {
 		return err
@@ -312,13 +313,16 @@ func (l *Login) renewRefused(ctx context.Context, rec *record, token *Token, n n
 		}
 		l.logger().InfoContext(ctx, "more scopes are asked for", "server", l.name(), "operation", n.operation, "scopes", scopes)
 	}
-	if err := l.interact(ctx, rec, realm, withOffline(realm, scopes)); err != nil {
-		return err
-	}
-	if !n.stepUp {
+	err = l.interact(ctx, rec, realm, withOffline(realm, scopes))
+	var needs *NeedsLoginError
+	switch {
+	case err == nil && !n.stepUp:
 		l.keeper.renewed(&l.keeper.logins)
+	case n.stepUp && errors.As(err, &needs):
+		// The server is of use all the same, for what the token allows.
+		return fmt.Errorf("%s: %s needs the scopes %q: %w", l.name(), n.operation, scopes, needs.Err)
 	}
-	return nil
+	return err
 }
 
 // find looks for the authorization server.

@@ -56,6 +56,27 @@ func TestStepUp(t *testing.T) {
 	}
 }
 
+// Who wants no more scopes keeps what there is.
+func TestStepUpDenied(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{Challenge: "read", Need: needs}, as)
+	p := &person{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	call(t.Context(), login, server.URL, "read")
+	p.Deny = true
+	for range 2 {
+		_, err := call(t.Context(), login, server.URL, "write")
+		var needs *mcpauth.NeedsLoginError
+		if !errors.Is(err, mcpauth.ErrDenied) || errors.As(err, &needs) || !strings.Contains(err.Error(), `tools/call write needs the scopes ["read" "write"]`) {
+			t.Errorf("write: %v, want a denial that names the scopes and is no NeedsLoginError", err)
+		}
+	}
+	if status, err := call(t.Context(), login, server.URL, "read"); err != nil || status != http.StatusOK || p.Visits() != 2 {
+		t.Errorf("read: %d, %v after %d prompts, want success after 2", status, err, p.Visits())
+	}
+}
+
 // A server that is never content: the person is asked so often and no more.
 func TestStepUpIsBounded(t *testing.T) {
 	t.Parallel()
@@ -156,11 +177,18 @@ func TestRefreshFailsForNow(t *testing.T) {
 	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
 	mustCall(t, login, server.URL)
 	as.EndAccess()
-	as.Change(func(c *oauthtest.Config) {
-		c.Instead = map[string]http.Handler{"/token": oauthtest.Refuse(503, "temporarily_unavailable", "later")}
-	})
-	if _, err := call(t.Context(), login, server.URL, "any"); err == nil || !strings.Contains(err.Error(), "503 temporarily_unavailable: later") {
-		t.Errorf("call: %v, want the answer of the token endpoint", err)
+	portal := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<h1>Pay first</h1>", http.StatusForbidden) })
+	for want, ill := range map[string]http.Handler{
+		"503 temporarily_unavailable: later": oauthtest.Refuse(503, "temporarily_unavailable", "later"),
+		"400 server_error":                   oauthtest.Refuse(400, "server_error", ""),
+		"429":                                oauthtest.Refuse(429, "slow_down", ""),
+		"answers 403":                        portal,
+		"not JSON":                           oauthtest.HTML,
+	} {
+		as.Change(func(c *oauthtest.Config) { c.Instead = map[string]http.Handler{"/token": ill} })
+		if _, err := call(t.Context(), login, server.URL, "any"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("call: %v, want an error with %q", err, want)
+		}
 	}
 	as.Change(func(c *oauthtest.Config) { c.Instead = nil })
 	mustCall(t, login, server.URL)
