@@ -326,20 +326,16 @@ func TestHTTPResume(t *testing.T) {
 	t.Parallel()
 	const breaks = 8 // more than are allowed without news
 	var id string
-	var closed, again time.Time
 	var lastIDs []string
 	f := newFront(t, overHTTP(t, legacyServer(), mcp.StreamableHTTPOptions{}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
 		last := r.Header.Get("Last-Event-ID")
 		switch {
 		case method == "tools/call":
 			id = requestID(r)
-			eventStream(w)("id: e-0\nretry: 100\ndata: \n\n")
-			closed = time.Now()
+			eventStream(w)("id: e-0\nretry: 1\ndata: \n\n")
 			return true
 		case last == "":
 			return false
-		case len(lastIDs) == 0:
-			again = time.Now()
 		}
 		lastIDs = append(lastIDs, last)
 		send := eventStream(w)
@@ -360,9 +356,6 @@ func TestHTTPResume(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, lastIDs); diff != "" {
 		t.Errorf("resumed after (-want +got):\n%s", diff)
-	}
-	if wait := again.Sub(closed); wait < 95*time.Millisecond || wait > 450*time.Millisecond {
-		t.Errorf("resumed after %v, the server asked for 100ms", wait)
 	}
 }
 
@@ -393,40 +386,6 @@ func TestHTTPBrokenStream(t *testing.T) {
 		if _, err := fail.call(t.Context(), ""); err != nil {
 			t.Errorf("%s: the next call: %v", name, err)
 		}
-	}
-}
-
-// A silent response counts as lost, one with keep-alives does not.
-func TestReadTimeout(t *testing.T) {
-	t.Parallel()
-	f := newFront(t, overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{Stateless: true}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
-		if method != "tools/call" {
-			return false
-		}
-		send := eventStream(w)
-		if nth == 1 {
-			for range 20 {
-				send(": still here\n\n")
-				select {
-				case <-time.After(50 * time.Millisecond):
-				case <-r.Context().Done():
-				}
-			}
-			send("data: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\n\n", requestID(r), calledResult)
-			return true
-		}
-		<-r.Context().Done()
-		return true
-	})
-	s := remoteServer(t, f.URL)
-	s.ReadTimeout = 400 * time.Millisecond
-	fail := start(t, s)["fail"]
-	if _, err := fail.call(t.Context(), ""); err != nil {
-		t.Errorf("with keep-alives: %v", err)
-	}
-	_, err := fail.call(t.Context(), "")
-	if !errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "silent for 400ms") {
-		t.Errorf("without: %v", err)
 	}
 }
 

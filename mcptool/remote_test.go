@@ -1,9 +1,11 @@
 package mcptool_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -229,12 +232,139 @@ func TestRemoteAway(t *testing.T) {
 type handlerTransport struct{ http.Handler }
 
 func (h handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, req)
-	if err := req.Context().Err(); err != nil {
-		return nil, err
+	r, w := io.Pipe()
+	answer := &pipeAnswer{body: w, header: make(http.Header), begun: make(chan struct{})}
+	context.AfterFunc(req.Context(), func() { w.CloseWithError(req.Context().Err()) })
+	go func() {
+		h.ServeHTTP(answer, req)
+		answer.WriteHeader(http.StatusOK)
+		w.CloseWithError(req.Context().Err())
+	}()
+	select {
+	case <-answer.begun:
+		return &http.Response{StatusCode: answer.status, Header: answer.header, Body: r}, nil
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
 	}
-	return rec.Result(), nil
+}
+
+// A pipeAnswer is an answer that is read as it is written.
+type pipeAnswer struct {
+	body   io.Writer
+	header http.Header
+	status int
+	once   sync.Once
+	begun  chan struct{} // closed when status and header are there
+}
+
+func (a *pipeAnswer) Header() http.Header { return a.header }
+func (a *pipeAnswer) Flush()              { a.WriteHeader(http.StatusOK) }
+
+func (a *pipeAnswer) WriteHeader(status int) {
+	a.once.Do(func() {
+		a.status, a.header = status, a.header.Clone()
+		close(a.begun)
+	})
+}
+
+func (a *pipeAnswer) Write(p []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	return a.body.Write(p)
+}
+
+// A silent response counts as lost, one with keep-alives does not.
+func TestReadTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		next := answerHTTP(map[string]string{})
+		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Mcp-Method") != "tools/call" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			calls++
+			send := eventStream(w)
+			if calls == 1 {
+				for range 20 {
+					send(": still here\n\n")
+					time.Sleep(50 * time.Second)
+				}
+				send("data: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\n\n", requestID(r), calledResult)
+				return
+			}
+			<-r.Context().Done()
+		})
+		s := &mcptool.Server{
+			Name: "test", URL: "http://test/", CallTimeout: time.Hour, ReadTimeout: time.Minute,
+			HTTPClient: &http.Client{Transport: handlerTransport{handler}},
+		}
+		defer s.Close()
+		call := start(t, s)["t"]
+		if _, err := call.call(t.Context(), ""); err != nil {
+			t.Errorf("with keep-alives: %v", err)
+		}
+		begun := time.Now()
+		_, err := call.call(t.Context(), "")
+		if !errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "silent for 1m0s") {
+			t.Errorf("without: %v", err)
+		}
+		if took := time.Since(begun); took != time.Minute {
+			t.Errorf("it counted as lost after %v", took)
+		}
+	})
+}
+
+// A stream is resumed when the server wants it, or, if it did not say, after
+// a while that grows.
+func TestHTTPResumeWaits(t *testing.T) {
+	for _, retry := range []string{"retry: 700\n", ""} {
+		synctest.Test(t, func(t *testing.T) {
+			var id string
+			var opened []time.Time // when the stream ended, and when it was opened again
+			answer := answerAll(map[string]string{"server/discover": "{}"})
+			handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				var msg struct {
+					ID     json.RawMessage
+					Method string
+					Params json.RawMessage
+				}
+				json.NewDecoder(r.Body).Decode(&msg)
+				switch {
+				case r.Header.Get("Last-Event-ID") != "" && len(opened) == 4:
+					eventStream(w)("data: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\n\n", id, calledResult)
+				case r.Header.Get("Last-Event-ID") != "":
+					opened = append(opened, time.Now())
+					w.WriteHeader(http.StatusBadGateway)
+				case r.Method == http.MethodGet:
+					w.WriteHeader(http.StatusMethodNotAllowed)
+				case msg.ID == nil:
+					w.WriteHeader(http.StatusAccepted)
+				case msg.Method == "tools/call":
+					id = string(msg.ID)
+					opened = append(opened, time.Now())
+					eventStream(w)("id: 1\n%s\n", retry)
+				default:
+					w.Header().Set("Content-Type", "application/json")
+					fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, msg.ID, answer(msg.Method, msg.Params))
+				}
+			})
+			s := &mcptool.Server{Name: "test", URL: "http://test/", HTTPClient: &http.Client{Transport: handlerTransport{handler}}}
+			defer s.Close()
+			if _, err := start(t, s)["t"].call(t.Context(), ""); err != nil {
+				t.Fatal(err)
+			}
+			for i, least := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second} {
+				wait := opened[i+1].Sub(opened[i])
+				if i == 0 && retry != "" {
+					if wait != 700*time.Millisecond {
+						t.Errorf("resumed after %v, the server asked for 700ms", wait)
+					}
+				} else if wait < least || wait > 2*least {
+					t.Errorf("%q: try %d after %v, want %v to %v", retry, i+1, wait, least, 2*least)
+				}
+			}
+		})
+	}
 }
 
 // A server that leaves the probe unanswered is asked the older way; one that
