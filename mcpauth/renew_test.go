@@ -177,7 +177,9 @@ func TestRefreshFailsForNow(t *testing.T) {
 	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
 	mustCall(t, login, server.URL)
 	as.EndAccess()
-	portal := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<h1>Pay first</h1>", http.StatusForbidden) })
+	portal := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "<h1>Pay first</h1>", http.StatusForbidden)
+	})
 	for want, ill := range map[string]http.Handler{
 		"503 temporarily_unavailable: later": oauthtest.Refuse(503, "temporarily_unavailable", "later"),
 		"400 server_error":                   oauthtest.Refuse(400, "server_error", ""),
