@@ -120,12 +120,12 @@ func transports(tb testing.TB) []transport {
 		}},
 		{"HTTP JSON", []callWay{
 			{"a POST", post(client, url+"/json"), false},
-			stock(tb, &mcp.StreamableClientTransport{Endpoint: url + "/json", HTTPClient: client, DisableStandaloneSSE: true}),
+			stock(tb, &mcp.StreamableClientTransport{Endpoint: url + "/json", HTTPClient: client}),
 			ours(tb, &mcptool.Server{Name: "bench", URL: url + "/json", Transport: mcptool.StreamableHTTP}),
 		}},
 		{"HTTP events", []callWay{
 			{"a POST", post(client, url+"/events"), false},
-			stock(tb, &mcp.StreamableClientTransport{Endpoint: url + "/events", HTTPClient: client, DisableStandaloneSSE: true}),
+			stock(tb, &mcp.StreamableClientTransport{Endpoint: url + "/events", HTTPClient: client}),
 			ours(tb, &mcptool.Server{Name: "bench", URL: url + "/events", Transport: mcptool.StreamableHTTP}),
 		}},
 		{"SSE", []callWay{
