@@ -99,6 +99,7 @@ func TestFlood(t *testing.T) {
 
 // What is wrong in a batch costs no reply in it.
 func TestBatch(t *testing.T) {
+	t.Parallel()
 	res, err := start(t, testServer(t, "batch"))["t"].call(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log"
 	"maps"
@@ -32,6 +33,11 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(serverEnv); name != "" {
 		testServers[name]()
 		os.Exit(0)
+	}
+	flag.Parse()
+	// The tests wait for processes more than they compute.
+	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue {
+		n.Value.Set("16")
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if left := children(); len(left) > 0 {

@@ -19,6 +19,7 @@ import (
 
 // An error says whether the call may have had its effect.
 func TestOutcome(t *testing.T) {
+	t.Parallel()
 	canceled := func(t *testing.T, s *mcptool.Server, tools map[string]tool) error {
 		file := filepath.Join(t.TempDir(), "log")
 		ctx, cancel := context.WithCancel(t.Context())
@@ -83,6 +84,7 @@ func eventuallyExists(file string) {
 // In a run, the model is told that the outcome is unknown, not that the call
 // failed.
 func TestRunTellsUnknownOutcome(t *testing.T) {
+	t.Parallel()
 	var got []string
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

@@ -34,6 +34,7 @@ func (t tool) callWith(tb testing.TB, args string) (*tramontane.ToolResult, erro
 }
 
 func TestCall(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"good", "paged", "legacy", "noisy"} {
 		t.Run(name, func(t *testing.T) {
 			s := testServer(t, name)
@@ -64,6 +65,7 @@ func TestCall(t *testing.T) {
 }
 
 func TestDefinition(t *testing.T) {
+	t.Parallel()
 	tools := start(t, testServer(t, "good"))
 	got := tools["echo"].Definition()
 	want := tramontane.Definition{
@@ -103,6 +105,7 @@ func TestToolsAreListedOnceUntilTheyChange(t *testing.T) {
 }
 
 func TestToolError(t *testing.T) {
+	t.Parallel()
 	tools := start(t, testServer(t, "good"))
 	res, err := tools["fail"].call(t.Context(), "")
 	if err != nil {
@@ -114,6 +117,7 @@ func TestToolError(t *testing.T) {
 }
 
 func TestCallKey(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"good", "legacy"} {
 		res, err := start(t, testServer(t, name))["meta"].call(t.Context(), "")
 		if err != nil {
@@ -175,6 +179,7 @@ func TestCommandInOwnPath(t *testing.T) {
 }
 
 func TestStartErrors(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		server string
@@ -248,6 +253,7 @@ func TestServerSlowAndModern(t *testing.T) {
 
 // Fault P5b of go-sdk (its issue 1177): the server cannot be reached.
 func TestServerDiesOfProbe(t *testing.T) {
+	t.Parallel()
 	tools := start(t, testServer(t, "dies-of-probe"))
 	if _, err := tools["t"].call(t.Context(), ""); err != nil {
 		t.Error(err)
@@ -256,6 +262,7 @@ func TestServerDiesOfProbe(t *testing.T) {
 
 // Fault P7 of go-sdk: the error is a bare EOF.
 func TestServerDiesInCall(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "log")
 	s := testServer(t, "good")
 	tools := start(t, s)
@@ -284,6 +291,7 @@ func TestServerDiesInCall(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "log")
 	s := testServer(t, "good")
 	tools := start(t, s)
@@ -312,6 +320,7 @@ func TestCancel(t *testing.T) {
 }
 
 func TestCallTimeout(t *testing.T) {
+	t.Parallel()
 	s := testServer(t, "good")
 	s.CallTimeout = 200 * time.Millisecond
 	_, err := start(t, s)["hang"].call(t.Context(), "")
@@ -337,6 +346,7 @@ func TestDeafServer(t *testing.T) {
 
 // A tool that ran has a result, whatever it looks like.
 func TestUnknownKinds(t *testing.T) {
+	t.Parallel()
 	tools := start(t, testServer(t, "strange"))
 	if got := len(tools); got != 4 {
 		t.Errorf("%d tools, want the four that are well-formed", got)
@@ -366,6 +376,7 @@ func TestUnknownKinds(t *testing.T) {
 
 // What a server asks for in a call is no result of the call.
 func TestServerAsks(t *testing.T) {
+	t.Parallel()
 	res, err := start(t, testServer(t, "strange"))["ask"].call(t.Context(), "")
 	if err == nil || !strings.Contains(err.Error(), "elicit") {
 		t.Errorf("result %+v, error %v; want an error that says what was asked for", res, err)
@@ -373,6 +384,7 @@ func TestServerAsks(t *testing.T) {
 }
 
 func TestMessageTooLong(t *testing.T) {
+	t.Parallel()
 	_, err := start(t, testServer(t, "strange"))["huge"].call(t.Context(), "")
 	if err == nil || !strings.Contains(err.Error(), "more than 16777216 bytes") {
 		t.Errorf("error %v, want one that names the limit", err)
@@ -406,6 +418,7 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
+	t.Parallel()
 	t.Run("before use", func(t *testing.T) {
 		s := testServer(t, "good")
 		if got := s.Status().State; got != mcptool.Closed {

@@ -20,6 +20,7 @@ func namedServer(t *testing.T, name string, tools ...string) *mcptool.Server {
 }
 
 func TestNames(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", 70)
 	tests := []struct {
 		name    string
@@ -88,6 +89,7 @@ func toolNames(t *testing.T, servers mcptool.Servers) map[string][2]string {
 }
 
 func TestServersFail(t *testing.T) {
+	t.Parallel()
 	good, broken, missing := testServer(t, "good"), testServer(t, "broken"), testServer(t, "good")
 	good.Name, broken.Name, missing.Name, missing.Command = "one", "two", "three", "no-such-command"
 	servers := mcptool.Servers{good, broken, missing}
