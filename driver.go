@@ -71,7 +71,6 @@ func (d *driver) run(ctx context.Context, first loop.Event) (*Result, error) {
 			d.inline = slices.Insert(d.inline, 0, loop.Event(&loop.Cancel{}))
 		}
 		event, ok := d.next(cancelled)
-		d.flush() // what a tool reported stands before its result
 		if !ok {
 			d.closeReports()
 			return d.finish()
@@ -125,7 +124,8 @@ func (d *driver) next(cancelled bool) (loop.Event, bool) {
 	}
 }
 
-// emit yields what was reported before, and the event.
+// emit yields what was reported before, and the event: what a tool reported
+// stands before its result.
 func (d *driver) emit(e Event) {
 	d.flush()
 	d.yield(e)

@@ -51,6 +51,7 @@ func TestMaxResult(t *testing.T) {
 		"default, less": {0, strings.Repeat("x", 64<<10), 0},
 		"one more":      {0, strings.Repeat("x", 64<<10+1), 64 << 10},
 		"small":         {501, long, 501},
+		"odd":           {502, long, 502},
 		"tiny":          {1, long, 200},
 		"none":          {-1, long, 0},
 	} {

@@ -48,7 +48,15 @@ func TestElicitStopsTheClock(t *testing.T) {
 // Nobody is asked any more when the call is over.
 func TestElicitEndsWithTheCall(t *testing.T) {
 	timed(t, func(t *testing.T, server *mcp.Server, s *mcptool.Server) {
-		asks(server, "ask", &mcp.ElicitParams{Mode: "form", Message: "Sure?", RequestedSchema: json.RawMessage(`{"type":"object","properties":{}}`)})
+		question := &mcp.ElicitParams{Mode: "form", Message: "Sure?", RequestedSchema: json.RawMessage(`{"type":"object","properties":{}}`)}
+		addTool(server, "ask", func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			if req.Session.InitializeParams().ProtocolVersion > "2026" {
+				return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"q": question}}, nil
+			}
+			// Not every server takes its question back.
+			_, err := req.Session.Elicit(context.WithoutCancel(ctx), question)
+			return said("asked"), err
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		withdrawn := make(chan bool)
 		s.Elicit = func(ctx context.Context, _ *mcptool.Elicitation) (*mcptool.ElicitationAnswer, error) {
