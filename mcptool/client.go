@@ -52,6 +52,7 @@ func (s *Server) clientOptions() *mcp.ClientOptions {
 // ones are asked in each call.
 func (s *Server) setLogLevel(ctx context.Context, sess *session) {
 	caps := sess.InitializeResult().Capabilities
+	//lint:ignore SA1019 servers of the versions before 2026-07-28 still log this way
 	if s.LogLevel == "" || !sess.legacy() || caps == nil || caps.Logging == nil {
 		return
 	}
@@ -67,6 +68,7 @@ func (s *Server) setLogLevel(ctx context.Context, sess *session) {
 // callMeta adds what a call says of itself beside its arguments.
 func (s *Server) callMeta(meta mcp.Meta) {
 	if s.LogLevel != "" {
+		//lint:ignore SA1019 deprecated with the feature, which servers have all the same
 		meta[mcp.MetaKeyLogLevel] = string(s.LogLevel) // older servers pass over it
 	}
 }

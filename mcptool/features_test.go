@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 servers still log, by a feature that is deprecated as a whole
+
 package mcptool_test
 
 import (
