@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/tramontane-dev/tramontane"
@@ -92,6 +93,45 @@ func TestInMemoryServerEnds(t *testing.T) {
 	}
 	if _, err := tools["meta"].call(t.Context(), ""); err != nil {
 		t.Error(err)
+	}
+}
+
+// A cutTransport loses its connection at the first tool call.
+type cutTransport struct {
+	mcp.Transport
+	mcp.Connection
+}
+
+func (t *cutTransport) Connect(ctx context.Context) (_ mcp.Connection, err error) {
+	t.Connection, err = t.Transport.Connect(ctx)
+	return t, err
+}
+
+func (t *cutTransport) Write(ctx context.Context, msg jsonrpc.Message) error {
+	if req, ok := msg.(*jsonrpc.Request); ok && req.Method == "tools/call" {
+		return errors.New("the cable is cut")
+	}
+	return t.Connection.Write(ctx, msg)
+}
+
+// What a connection does not take ends it, for all that wait on it.
+func TestDialedWriteFails(t *testing.T) {
+	dials := 0
+	dial := mcptool.InMemory(goodServer(0))
+	s := &mcptool.Server{Name: "test", Dial: func(ctx context.Context) (mcp.Transport, error) {
+		transport, err := dial(ctx)
+		if dials++; dials == 1 {
+			transport = &cutTransport{Transport: transport}
+		}
+		return transport, err
+	}}
+	defer s.Close()
+	meta := start(t, s)["meta"]
+	if _, err := meta.call(t.Context(), ""); !errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "the cable is cut") {
+		t.Errorf("error %v, want an unknown outcome and why", err)
+	}
+	if _, err := meta.call(t.Context(), ""); err != nil || dials != 2 {
+		t.Errorf("the next call: %v, after %d dials", err, dials)
 	}
 }
 
