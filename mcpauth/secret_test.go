@@ -80,10 +80,12 @@ func TestSecretsStayHidden(t *testing.T) {
 	seen.show(robot)
 
 	// A token endpoint that repeats what it was sent, in every field.
+	var verifiers []string
 	as.EndAccess()
 	as.Change(func(c *oauthtest.Config) {
 		c.Instead = map[string]http.Handler{"/token": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.ParseForm()
+			verifiers = append(verifiers, r.PostForm["code_verifier"]...)
 			var all []string
 			for _, values := range r.PostForm {
 				all = append(all, values...)
@@ -109,7 +111,10 @@ func TestSecretsStayHidden(t *testing.T) {
 	seen.show(login.Logout(t.Context(), nil))
 
 	text := seen.buf.String()
-	for _, secret := range []string{"secret-", "7365637265742d"} { // and in hexadecimal
+	if len(verifiers) == 0 {
+		t.Error("no code was exchanged: is the test right?")
+	}
+	for _, secret := range append(verifiers, "secret-", "7365637265742d") { // and in hexadecimal
 		if i := strings.Index(text, secret); i >= 0 {
 			t.Errorf("a secret was shown: ...%s...", text[max(0, i-200):min(len(text), i+100)])
 		}
