@@ -1,56 +1,26 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
-
-	"golang.org/x/term"
 
 	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mcptool"
 )
 
-// A person is who sits at the terminal and can be asked.
-type person struct {
-	in     *bufio.Reader
-	out    io.Writer
-	secret func() (string, error) // reads a line that is not shown
-	grants *mcptool.Grants        // what was allowed for good
-
-	always map[string]bool // tools that need no more questions in this run
-}
-
-// findPerson returns the person at the terminal of this process, or nil if
-// there is none, as in CI. The caller closes what it returns.
-func findPerson() (*person, io.Closer) {
-	tty, err := os.OpenFile(terminalPath, os.O_RDWR, 0)
-	if err != nil {
-		return nil, io.NopCloser(nil)
-	}
-	if !term.IsTerminal(int(tty.Fd())) {
-		tty.Close()
-		return nil, io.NopCloser(nil)
-	}
-	return &person{
-		in: bufio.NewReader(tty), out: tty,
-		secret: func() (string, error) {
-			line, err := term.ReadPassword(int(tty.Fd()))
-			return string(line), err
-		},
-		grants: newGrants(), always: map[string]bool{},
-	}, tty
-}
-
-// approve puts a call to the person. It is asked one call at a time.
+// approve puts a call to the person. When ctx ends meanwhile, the call stays
+// pending.
 func (p *person) approve(ctx context.Context, call *tramontane.Call, def tramontane.Definition) (tramontane.Decision, error) {
+	end, err := p.begin(ctx)
+	if err != nil {
+		return tramontane.Later(), nil
+	}
+	defer end()
 	granted, err := p.grants.Has(def)
 	if err != nil {
 		return tramontane.Later(), err
@@ -62,7 +32,10 @@ func (p *person) approve(ctx context.Context, call *tramontane.Call, def tramont
 	for {
 		fmt.Fprint(p.out, "Allow it? [y]es, [a]lways in this run, [f]or good, until the tool changes, [n]o, [l]ater: ")
 		answer, err := p.readLine(ctx)
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return tramontane.Later(), nil
+		case err != nil:
 			return tramontane.Later(), err
 		}
 		switch word := strings.ToLower(answer); word {
@@ -72,7 +45,11 @@ func (p *person) approve(ctx context.Context, call *tramontane.Call, def tramont
 			p.always[call.Name] = true
 			return tramontane.Allow(), nil
 		case "f", "for good":
-			return tramontane.Allow(), p.grants.Add(def)
+			if err := p.grants.Add(def); err != nil {
+				p.always[call.Name] = true
+				fmt.Fprintf(p.out, "It is allowed in this run only: %s\n", visible(err.Error()))
+			}
+			return tramontane.Allow(), nil
 		case "n", "no":
 			return tramontane.Deny("the person at the terminal said no"), nil
 		case "l", "later":
@@ -84,6 +61,11 @@ func (p *person) approve(ctx context.Context, call *tramontane.Call, def tramont
 // acceptDrift shows how tools differ from what was pinned, and asks whether the
 // run may use them.
 func (p *person) acceptDrift(ctx context.Context, drift *mcptool.Drift) (mcptool.DriftAnswer, error) {
+	end, err := p.begin(ctx)
+	if err != nil {
+		return mcptool.RefuseDrift, err
+	}
+	defer end()
 	fmt.Fprintf(p.out, "\nTools are not as the lock file pins them:\n%s", drift)
 	for {
 		fmt.Fprint(p.out, "Use them? [y]es, this time, [a]ccept and pin them so, [n]o: ")
@@ -103,7 +85,12 @@ func (p *person) acceptDrift(ctx context.Context, drift *mcptool.Drift) (mcptool
 }
 
 // input asks for a value that a config file wants.
-func (p *person) input(in mcptool.Input) (string, error) {
+func (p *person) input(ctx context.Context, in mcptool.Input) (string, error) {
+	end, err := p.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
 	fmt.Fprintf(p.out, "\n%s", printable(cmp.Or(in.Description, in.ID)))
 	for i, option := range in.Options {
 		fmt.Fprintf(p.out, "\n  %d  %s", i+1, printable(option))
@@ -111,9 +98,9 @@ func (p *person) input(in mcptool.Input) (string, error) {
 	fmt.Fprint(p.out, ": ")
 	if in.Secret {
 		defer fmt.Fprintln(p.out)
-		return p.secret()
+		return p.readSecret(ctx)
 	}
-	answer, err := p.readLine(context.Background()) // a file is read before there is a run
+	answer, err := p.readLine(ctx)
 	if n, convErr := strconv.Atoi(answer); convErr == nil && 1 <= n && n <= len(in.Options) {
 		answer = in.Options[n-1]
 	}
@@ -140,25 +127,4 @@ func question(call *tramontane.Call, def tramontane.Definition) string {
 		fmt.Fprintf(&b, "  %s\n", visible(line))
 	}
 	return b.String()
-}
-
-// readLine returns the next line of the person. The goroutine that reads on
-// when ctx ends lives as long as the process, which ends then: the read of a
-// terminal cannot be broken off on every system.
-func (p *person) readLine(ctx context.Context) (string, error) {
-	type answer struct {
-		line string
-		err  error
-	}
-	read := make(chan answer, 1)
-	go func() {
-		line, err := p.in.ReadString('\n')
-		read <- answer{line, err}
-	}()
-	select {
-	case a := <-read:
-		return strings.TrimSpace(a.line), a.err
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
 }

@@ -13,6 +13,11 @@ import (
 
 // elicit puts a question of an MCP server to the person.
 func (p *person) elicit(ctx context.Context, q *mcptool.Elicitation) (*mcptool.ElicitationAnswer, error) {
+	end, err := p.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	fmt.Fprintf(p.out, "\nMCP server %s asks: %s\n", printable(q.Server), printable(q.Message))
 	if q.Problem != "" {
 		fmt.Fprintf(p.out, "The last answer will not do: %s\n", printable(q.Problem))

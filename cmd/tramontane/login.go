@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net/url"
 	"strconv"
 
@@ -35,7 +36,7 @@ func (b *toolbox) newLogins(p *person) {
 		}
 		var prompter mcpauth.Prompter
 		if p != nil {
-			prompter = loopback(b.oauth[s.Name], p)
+			prompter = p.prompter(loopback(b.oauth[s.Name], p.out))
 		}
 		b.logins[s.Name] = newLogin(s, b.oauth[s.Name], prompter)
 		s.Auth = b.logins[s.Name]
@@ -44,8 +45,8 @@ func (b *toolbox) newLogins(p *person) {
 
 // loopback sends the person to their browser, and waits for it where the config
 // file says.
-func loopback(o mcptool.OAuth, p *person) *mcpauth.Loopback {
-	l := &mcpauth.Loopback{Out: p.out}
+func loopback(o mcptool.OAuth, out io.Writer) *mcpauth.Loopback {
+	l := &mcpauth.Loopback{Out: out}
 	if u, err := url.Parse(o.RedirectURL); err == nil && o.RedirectURL != "" {
 		l.Host, l.Path = u.Hostname(), u.Path
 		// A port that is no number is left to the listener to choose.

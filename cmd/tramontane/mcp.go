@@ -68,7 +68,7 @@ func (f *mcpFlags) begin(cmd *cobra.Command) (context.Context, *mcpJob, error) {
 		return nil, nil, usageErrorf("--output %q: want %s or %s", f.output, outputText, outputJSON)
 	}
 	person, tty := findPerson()
-	box, err := f.load(newLogger(cmd.ErrOrStderr()), person)
+	box, err := f.load(cmd.Context(), newLogger(cmd.ErrOrStderr()), person)
 	if err != nil {
 		tty.Close()
 		return nil, nil, err

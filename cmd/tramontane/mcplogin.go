@@ -40,8 +40,7 @@ func newMCPLoginCommand() *cobra.Command {
 			case paste:
 				login.Prompter = &mcpauth.Paste{RedirectURL: j.oauth[args[0]].RedirectURL, In: cmd.InOrStdin(), Out: cmd.ErrOrStderr()}
 			case login.Prompter == nil:
-				l := loopback(j.oauth[args[0]], &person{out: cmd.ErrOrStderr()})
-				login.Prompter = l
+				login.Prompter = loopback(j.oauth[args[0]], cmd.ErrOrStderr())
 			}
 			return j.signIn(ctx, login)
 		},

@@ -142,7 +142,7 @@ func (f *runFlags) check(cmd *cobra.Command, args []string, person *person) (*jo
 			return nil, err
 		}
 	}
-	if j.box, err = f.load(newLogger(cmd.ErrOrStderr()), j.person); err != nil {
+	if j.box, err = f.load(cmd.Context(), newLogger(cmd.ErrOrStderr()), j.person); err != nil {
 		return nil, err
 	}
 	j.prompt, err = readPrompt(args, cmd.InOrStdin())

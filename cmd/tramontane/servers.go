@@ -54,7 +54,7 @@ func (f *serverFlags) add(flags *pflag.FlagSet) {
 
 // load returns the servers of the config files and of the --mcp flags, none of
 // them started. They turn to the person, who may be nil, with their questions.
-func (f *serverFlags) load(logger *slog.Logger, p *person) (*toolbox, error) {
+func (f *serverFlags) load(ctx context.Context, logger *slog.Logger, p *person) (*toolbox, error) {
 	box := &toolbox{
 		guard: &mcptool.Guard{LockFile: f.lock, Logger: logger},
 		oauth: map[string]mcptool.OAuth{},
@@ -69,7 +69,7 @@ func (f *serverFlags) load(logger *slog.Logger, p *person) (*toolbox, error) {
 		}
 		box.guard.OnDrift = mode
 	}
-	if err := f.loadServers(box, logger, p); err != nil {
+	if err := f.loadServers(ctx, box, logger, p); err != nil {
 		return nil, err
 	}
 	box.guard.Toolset = box.servers
@@ -109,14 +109,17 @@ func (f *serverFlags) rules(p *mcptool.Policy) error {
 
 // loadServers adds the servers to the box, and what the config files say of
 // them. Flags go before files, and files before those after them.
-func (f *serverFlags) loadServers(box *toolbox, logger *slog.Logger, p *person) error {
+func (f *serverFlags) loadServers(ctx context.Context, box *toolbox, logger *slog.Logger, p *person) error {
 	opts := &mcptool.ConfigOptions{Logger: logger}
 	if p != nil {
-		opts.Input = p.input
+		opts.Input = func(in mcptool.Input) (string, error) { return p.input(ctx, in) }
 	}
 	for _, path := range f.configs {
 		loaded, err := mcptool.LoadConfig(path, opts)
-		if err != nil {
+		switch {
+		case ctx.Err() != nil: // the person was asked for an input
+			return ended(ctx)
+		case err != nil:
 			return usageErrorf("%w", err)
 		}
 		box.servers = append(box.servers, loaded.Servers...)

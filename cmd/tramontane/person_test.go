@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcpauth"
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+// A screen is what a person sees. It is safe for concurrent use.
+type screen struct {
+	mu    sync.Mutex // guards the field below
+	shown bytes.Buffer
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown.Write(p)
+}
+
+// take returns what was shown since it was last asked.
+func (s *screen) take() string {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.shown.Reset()
+	return s.shown.String()
+}
+
+// atTerminal returns a person, what they see, and where they type.
+func atTerminal(t *testing.T) (*person, *screen, io.Writer) {
+	in, keys := io.Pipe()
+	t.Cleanup(func() { keys.Close() })
+	seen := new(screen)
+	return newPerson(in, seen, new(mcptool.Grants)), seen, keys
+}
+
+func ask(ctx context.Context, p *person, tool string) <-chan tramontane.Decision {
+	decided := make(chan tramontane.Decision, 1)
+	go func() {
+		d, _ := p.approve(ctx, &tramontane.Call{Name: tool, Arguments: []byte(`{}`)}, tramontane.Definition{Name: tool})
+		decided <- d
+	}()
+	return decided
+}
+
+// Calls, servers and logins turn to the person at the same time, and are heard
+// one after the other.
+func TestOneQuestionAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, seen, keys := atTerminal(t)
+		first := ask(t.Context(), p, "first")
+		if got := seen.take(); !strings.Contains(got, "wants to call first") {
+			t.Fatalf("the person sees %q", got)
+		}
+		second := ask(t.Context(), p, "second")
+		elicited := make(chan *mcptool.ElicitationAnswer, 1)
+		go func() {
+			a, _ := p.elicit(t.Context(), &mcptool.Elicitation{Server: "files", Message: "Sure?"})
+			elicited <- a
+		}()
+		loggedIn := make(chan error, 1)
+		go func() {
+			prompt, err := p.prompter(page{seen}).Begin(t.Context(), "")
+			if err == nil {
+				_, err = prompt.Ask(t.Context(), "https://example.com/authorize")
+			}
+			loggedIn <- err
+		}()
+		drifted := make(chan mcptool.DriftAnswer, 1)
+		go func() {
+			a, _ := p.acceptDrift(t.Context(), new(mcptool.Drift))
+			drifted <- a
+		}()
+		if got := seen.take(); got != "" {
+			t.Errorf("in the middle of a question the person sees %q", got)
+		}
+		pages := 0
+		for next := "y\n"; next != ""; {
+			io.WriteString(keys, next)
+			got := seen.take()
+			pages += strings.Count(got, "open https://")
+			if n := strings.Count(got, "[y]es"); n > 1 {
+				t.Errorf("the person sees %d questions at once: %q", n, got)
+			} else if n == 0 {
+				next = ""
+			}
+		}
+		if d := <-first; d != tramontane.Allow() {
+			t.Errorf("the first call: %v", d)
+		}
+		if d := <-second; d != tramontane.Allow() {
+			t.Errorf("the second call: %v", d)
+		}
+		if a := <-elicited; a.Action != mcptool.ElicitAccept {
+			t.Errorf("the server is told %q", a.Action)
+		}
+		if err := <-loggedIn; err != nil || pages != 1 {
+			t.Errorf("the login: %v, pages: %d", err, pages)
+		}
+		if a := <-drifted; a != mcptool.AllowDrift {
+			t.Errorf("the drift: %v", a)
+		}
+	})
+}
+
+// A page is a prompter that shows a page and wants nothing.
+type page struct{ out io.Writer }
+
+func (p page) Begin(context.Context, string) (mcpauth.Prompt, error) { return p, nil }
+func (p page) RedirectURI() string                                   { return "http://localhost/" }
+func (p page) Close() error                                          { return nil }
+func (p page) Ask(_ context.Context, authURL string) (string, error) {
+	io.WriteString(p.out, "open "+authURL+"\n")
+	return "http://localhost/?code=1", nil
+}
+
+// What is typed for a question that is asked no more answers no other one.
+func TestWithdrawnQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, seen, keys := atTerminal(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		withdrawn := ask(ctx, p, "first")
+		seen.take()
+		cancel()
+		if d := <-withdrawn; d != tramontane.Later() {
+			t.Errorf("the call whose run ended: %v", d)
+		}
+		if got := seen.take(); !strings.Contains(got, "asked no more") {
+			t.Errorf("when a question is withdrawn, the person sees %q", got)
+		}
+		io.WriteString(keys, "y\n")
+		synctest.Wait()
+		second := ask(t.Context(), p, "second")
+		if got := seen.take(); !strings.Contains(got, "wants to call second") {
+			t.Errorf("the person sees %q", got)
+		}
+		io.WriteString(keys, "n\n")
+		if d := <-second; d == tramontane.Allow() {
+			t.Error("the second call was allowed by the answer to the first")
+		}
+
+		// The read that goes on is the next question's.
+		ctx, cancel = context.WithCancel(t.Context())
+		withdrawn = ask(ctx, p, "third")
+		seen.take()
+		cancel()
+		<-withdrawn
+		fourth := ask(t.Context(), p, "fourth")
+		seen.take()
+		io.WriteString(keys, "y\n")
+		if d := <-fourth; d != tramontane.Allow() {
+			t.Errorf("the fourth call: %v", d)
+		}
+	})
+}
+
+// Ctrl-C ends a question for a value of the config file, and leaves a terminal
+// that shows what is typed.
+func TestInputIsBrokenOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _, _ := atTerminal(t)
+		shown := false
+		typed := make(chan struct{})
+		t.Cleanup(func() { close(typed) })
+		p.secret = func() (string, error) { <-typed; return "", nil }
+		p.show = func() { shown = true }
+		for _, secret := range []bool{true, false} {
+			ctx, cancel := context.WithCancel(t.Context())
+			failed := make(chan error, 1)
+			go func() {
+				_, err := p.input(ctx, mcptool.Input{ID: "key", Secret: secret})
+				failed <- err
+			}()
+			synctest.Wait()
+			cancel()
+			if err := <-failed; !errors.Is(err, context.Canceled) {
+				t.Errorf("secret %t: %v", secret, err)
+			}
+		}
+		if !shown {
+			t.Error("the terminal stays dark")
+		}
+	})
+}
+
+// Who cannot keep a grant has allowed the call all the same.
+func TestGrantNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, seen, keys := atTerminal(t)
+		first := ask(t.Context(), p, "delete")
+		seen.take()
+		p.grants.Path = filepath.Join(file, "grants.json") // in no directory
+		io.WriteString(keys, "f\n")
+		if d := <-first; d != tramontane.Allow() {
+			t.Errorf("the call: %v", d)
+		}
+		if got := seen.take(); !strings.Contains(got, "in this run only") {
+			t.Errorf("the person sees %q", got)
+		}
+	})
+}
