@@ -142,7 +142,8 @@ func isText(mimeType string) bool {
 	return false
 }
 
-// Text returns the result as the model is told it.
+// Text returns the result as the model is told it, save that a run cuts it when
+// it is too long (see [Runner]).
 func (r *ToolResult) Text() string {
 	if len(r.Content) == 0 {
 		return string(r.Structured)

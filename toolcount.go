@@ -36,6 +36,6 @@ func (r *Runner) checkToolCount(agents, ours mistral.Tools, byName map[string]To
 	for i, name := range whose {
 		whose[i] = fmt.Sprintf("%s has %d", name, counts[name])
 	}
-	return fmt.Errorf("there are %d tools, and a conversation takes at most %d: %s; leave servers or tools out (a server's Policy can exclude tools by name), or set Runner.MaxTools if the API takes more",
+	return fmt.Errorf("there are %d tools, and a conversation takes at most %d: %s; leave servers out, or exclude tools by name (mcptool.Policy, --exclude), or set Runner.MaxTools if the API takes more",
 		all, limit, strings.Join(whose, ", "))
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mistral"
 )
 
 func gives(name string, result *tramontane.ToolResult, err error) tramontane.Tool {
@@ -218,4 +219,29 @@ func TestMaxTools(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The whole of what the model is told in part can be read by the program.
+func ExampleRunner_maxResult() {
+	server := replies(asksForRome, answersRome)
+	defer server.Close()
+
+	list := func(context.Context, city) (string, error) {
+		return "first line\n" + strings.Repeat("a line like many\n", 1000) + "last line", nil
+	}
+	runner := &tramontane.Runner{
+		Client:    &mistral.Client{BaseURL: server.URL},
+		Model:     "mistral-medium-latest",
+		Tools:     []tramontane.Tool{tramontane.Func("population", "Lists the people of a city.", list, nil)},
+		MaxResult: 300,
+	}
+	result, err := runner.Run(context.Background(), tramontane.UserText("Who lives in Rome?"), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, whole := range result.Resources {
+		fmt.Println(len(whole.Text), "bytes, of which the model was told", len(results(result)[0]))
+	}
+	// Output: 17020 bytes, of which the model was told 300
 }
