@@ -119,10 +119,16 @@ func join(parts ...string) string {
 	return strings.Join(kept, ", ")
 }
 
-// isText reports whether a MIME type is that of text.
+// isText reports whether a MIME type is that of text in UTF-8, as far as it
+// says.
 func isText(mimeType string) bool {
-	media, _, err := mime.ParseMediaType(mimeType)
+	media, params, err := mime.ParseMediaType(mimeType)
 	if err != nil {
+		return false
+	}
+	switch strings.ToLower(params["charset"]) {
+	case "", "utf-8", "utf8", "us-ascii":
+	default:
 		return false
 	}
 	kind, sub, _ := strings.Cut(media, "/")
@@ -171,6 +177,7 @@ func (r *ToolResult) unshown() []Content {
 }
 
 const (
+	maxTold   = 1 << 20  // bytes of a structured result that are looked at
 	maxLeaves = 1000     // that are looked for in a text
 	maxLooked = 64 << 20 // bytes that are looked through for all of them
 )
@@ -181,6 +188,9 @@ const (
 func tells(text string, structured json.RawMessage) bool {
 	if strings.Contains(text, string(structured)) {
 		return true
+	}
+	if len(structured) > maxTold {
+		return false
 	}
 	d := json.NewDecoder(strings.NewReader(string(structured)))
 	d.UseNumber() // as they were written

@@ -44,6 +44,10 @@ func TestResultText(t *testing.T) {
 			tramontane.ToolResult{Content: []tramontane.Content{&tramontane.ResourceContent{URI: "x:a", MIMEType: "text/plain", Blob: []byte{0xff, 0xfe}}}},
 			"[resource x:a, text/plain, 2 bytes: not shown to the model]",
 		},
+		"bytes of another charset": {
+			tramontane.ToolResult{Content: []tramontane.Content{&tramontane.ResourceContent{URI: "x:a", MIMEType: "text/plain; charset=UTF-16LE", Blob: []byte("h\x00i\x00")}}},
+			"[resource x:a, text/plain; charset=UTF-16LE, 4 bytes: not shown to the model]",
+		},
 		"bytes": {
 			tramontane.ToolResult{Content: []tramontane.Content{&tramontane.ResourceContent{URI: "x:a", MIMEType: "application/pdf", Blob: []byte("abcd")}}},
 			"[resource x:a, application/pdf, 4 bytes: not shown to the model]",
