@@ -16,6 +16,13 @@
 // most once, unless the tool is declared safe to repeat. An agent of the API is
 // not changed by a run.
 //
+// # What the model is told of a result
+//
+// Text, since the API takes nothing else: of images, sound and other bytes the
+// model is told that they are there, and a [ResultEvent] has them. A text that
+// is too long loses its middle, and [Result.Resources] has the whole. What tools
+// and servers say before they have a result goes to [Emit].
+//
 // # Runs that stop and go on
 //
 // A run that ends early, at a limit, for a person's word, by a cancelled
