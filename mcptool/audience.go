@@ -2,6 +2,7 @@ package mcptool
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/tramontane-dev/tramontane"
 )
@@ -9,8 +10,8 @@ import (
 // hear notes that the run of ctx has to do with the server: it is told what
 // happens to the server until ctx ends.
 func (s *Server) hear(ctx context.Context) {
-	if ctx.Done() == nil {
-		return // no run has such a context, and it would stay for ever
+	if ctx.Done() == nil || !reflect.ValueOf(ctx).Comparable() {
+		return // no run has such a context
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -195,7 +195,7 @@ func (s *Server) check() error {
 	set := trueOf(ways, "Command", "URL", "Dial")
 	switch {
 	case s.Name == "":
-		return fmt.Errorf("%sa server needs a Name", s)
+		return errors.New("mcp server: a server needs a Name")
 	case len(set) != 1 && len(set) > 0:
 		return fmt.Errorf("%s: it has %s: set one of them", s, strings.Join(set, " and "))
 	case len(set) == 0:
@@ -204,7 +204,7 @@ func (s *Server) check() error {
 	local := trueOf(map[string]bool{"Args": s.Args != nil, "Env": s.Env != nil, "InheritEnv": s.InheritEnv != nil, "Dir": s.Dir != ""},
 		"Args", "Env", "InheritEnv", "Dir")
 	if s.Command == "" && len(local) > 0 {
-		return fmt.Errorf("%s: %s needs a Command, and there is %s", s, strings.Join(local, " and "), set[0])
+		return fmt.Errorf("%s: it has %s: leave %s to servers with a Command", s, set[0], strings.Join(local, " and "))
 	}
 	remote := trueOf(map[string]bool{
 		"Transport": s.Transport != "", "Header": s.Header != nil, "HeaderFunc": s.HeaderFunc != nil,
@@ -212,7 +212,7 @@ func (s *Server) check() error {
 	}, "Transport", "Header", "HeaderFunc", "HTTPClient", "Auth", "ReadTimeout")
 	if s.URL == "" {
 		if len(remote) > 0 {
-			return fmt.Errorf("%s: %s needs a URL, and there is %s", s, strings.Join(remote, " and "), set[0])
+			return fmt.Errorf("%s: it has %s: leave %s to servers with a URL", s, set[0], strings.Join(remote, " and "))
 		}
 		return nil
 	}

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// The tests wait for processes more than they compute.
 	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue {
-		n.Value.Set("16")
+		n.Value.Set("8")
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if left := children(); len(left) > 0 {

@@ -447,9 +447,9 @@ func TestFieldsThatDoNotFit(t *testing.T) {
 		{mcptool.Server{Name: "s"}, "it needs a Command, a URL or Dial"},
 		{mcptool.Server{Name: "s", Command: "x", URL: "http://x"}, "it has Command and URL: set one of them"},
 		{mcptool.Server{Name: "s", Command: "x", Dial: dial}, "it has Command and Dial: set one of them"},
-		{mcptool.Server{Name: "s", URL: "http://x", Args: []string{"a"}, Env: map[string]string{}}, "Args and Env needs a Command, and there is URL"},
-		{mcptool.Server{Name: "s", Dial: dial, Header: http.Header{}}, "Header needs a URL, and there is Dial"},
-		{mcptool.Server{Name: "s", Command: "x", Transport: mcptool.SSE}, "Transport needs a URL, and there is Command"},
+		{mcptool.Server{Name: "s", URL: "http://x", Args: []string{"a"}, Env: map[string]string{}}, "it has URL: leave Args and Env to servers with a Command"},
+		{mcptool.Server{Name: "s", Dial: dial, Header: http.Header{}}, "it has Dial: leave Header to servers with a URL"},
+		{mcptool.Server{Name: "s", Command: "x", Transport: mcptool.SSE}, "it has Command: leave Transport to servers with a URL"},
 		{mcptool.Server{Name: "s", URL: "http://x", Transport: "carrier pigeon"}, `Transport "carrier pigeon" is none: it is "http", "sse" or empty`},
 		{mcptool.Server{Name: "s", URL: "ftp://me:secret@x"}, "URL is not one of https or http"},
 	}
