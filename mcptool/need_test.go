@@ -54,10 +54,14 @@ func TestOptionalIsNotTriedInEachRun(t *testing.T) {
 	s, count := recorded(t, "mute-recorder")
 	s.Need = mcptool.Optional
 	s.StartTimeout = 300 * time.Millisecond
+	log := newLog(s)
 	for range 20 {
 		if _, err := s.Tools(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
+		t.Errorf("%d warnings, want one for what was tried:\n%s", n, log)
 	}
 	if n := count("server/discover"); n != 1 {
 		t.Errorf("the server was started %d times, want once", n)

@@ -171,6 +171,7 @@ type Server struct {
 	conn       link       // the last one, whose handshake may have failed; nil if none
 	connecting bool
 	attempts   int   // to connect that have ended
+	warned     int   // attempts before the last warning that runs go without the server
 	err        error // of the last attempt
 	missing    error // what a session that can be called lacks
 	gone       error // names tools that runs have and it offers no more

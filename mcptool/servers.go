@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/tramontane-dev/tramontane"
@@ -66,7 +67,14 @@ func (s *Server) offer(ctx context.Context) ([]*tool, error) {
 	if s.Need == Required || never || ctx.Err() != nil || s.life.Err() != nil {
 		return nil, err
 	}
-	s.logger().WarnContext(ctx, "a run goes on without the tools of an mcp server", "server", s.Name, "cause", err)
+	level := slog.LevelWarn
+	s.mu.Lock()
+	if s.warned == s.attempts && s.missing == nil {
+		level = slog.LevelInfo // nothing was tried since the last warning
+	}
+	s.warned = s.attempts
+	s.mu.Unlock()
+	s.logger().Log(ctx, level, "a run goes on without the tools of an mcp server", "server", s.Name, "cause", err)
 	event := s.stateEvent()
 	event.Err = err // it may say more than the state: when it is tried again
 	tramontane.Emit(ctx, event)
