@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptool"
 )
 
 const mcpCallHelp = `Call calls one tool and prints what it answers. TOOL is the name that "mcp tools"
@@ -59,7 +60,7 @@ func (j *mcpJob) call(ctx context.Context, name string, words []string, stdin io
 	}
 	tool, err := findTool(tools, name)
 	if err != nil {
-		return err
+		return j.perhapsDown(err)
 	}
 	def := tool.Definition()
 	arguments, err := readArguments(words, def.Parameters, stdin)
@@ -72,9 +73,20 @@ func (j *mcpJob) call(ctx context.Context, name string, words []string, stdin io
 	case ctx.Err() != nil:
 		return ended(ctx)
 	case err != nil:
-		return &exitError{exitFailed, err}
+		return j.callError(def.Server, err)
 	}
 	return j.writeResult(def, result)
+}
+
+// callError returns the error of a call without a result. That a lazy server
+// cannot be had, or wants a login, comes out only then.
+func (j *mcpJob) callError(server string, err error) error {
+	for _, s := range j.servers {
+		if s.Name == server && isDown(s) {
+			return &exitError{exitServer, loginAdvice(server, err)}
+		}
+	}
+	return &exitError{exitFailed, err}
 }
 
 func (j *mcpJob) writeResult(def tramontane.Definition, result *tramontane.ToolResult) error {
@@ -90,6 +102,16 @@ func (j *mcpJob) writeResult(def tramontane.Definition, result *tramontane.ToolR
 		return nil
 	}
 	return j.out.write([]byte(strings.TrimSuffix(result.Text(), "\n") + "\n"))
+}
+
+// perhapsDown adds to the error of a tool that is not there the servers that may
+// have it.
+func (j *mcpJob) perhapsDown(err error) error {
+	down := slices.DeleteFunc(slices.Clone(j.servers), func(s *mcptool.Server) bool { return !isDown(s) })
+	if len(down) == 0 {
+		return err
+	}
+	return &exitError{exitServer, fmt.Errorf("%w; the tools of %s are not known: see the warnings", err, serverNames(down))}
 }
 
 // findTool returns the tool of this name, for the model or on its server.

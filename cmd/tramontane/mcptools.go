@@ -8,11 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptool"
 )
 
 const mcpToolsHelp = `Tools lists the tools of the MCP servers under the names that the model gets to
 see. The marks say what a server claims of its tool: "reads" that it changes
-nothing. A server can claim anything. NAMEs choose servers.
+nothing. A server can claim anything. NAMEs choose servers, which
+are then needed, whatever the config file says.
 
 --output json has the whole of each tool, with the schemas of its arguments and
 of its result.`
@@ -51,8 +53,14 @@ type describedTool struct {
 }
 
 func (j *mcpJob) listTools(ctx context.Context, names []string) error {
-	if _, err := j.named(names); err != nil {
+	servers, err := j.named(names)
+	if err != nil {
 		return err
+	}
+	if len(names) > 0 {
+		for _, s := range servers {
+			s.Need = mcptool.Required
+		}
 	}
 	tools, err := j.start(ctx)
 	if err != nil {

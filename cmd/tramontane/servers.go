@@ -182,34 +182,45 @@ func (b *toolbox) start(ctx context.Context) ([]tramontane.Tool, error) {
 	errs := make([]error, len(b.servers))
 	var wg sync.WaitGroup
 	for i, s := range b.servers {
+		if s.Need != mcptool.Required {
+			continue
+		}
+		// The guard shares what comes of this. It waits for all of them.
 		wg.Go(func() {
 			_, err := s.Tools(startCtx)
-			if err != nil && startCtx.Err() == nil {
+			if err != nil && !errors.Is(err, context.Canceled) {
 				errs[i] = startError(s.Status(), err)
 				cancel()
 			}
 		})
 	}
+	tools, err := b.guard.Tools(startCtx)
+	if err != nil {
+		cancel()
+	}
 	wg.Wait()
 	if ctx.Err() != nil {
 		return nil, ended(ctx)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, &exitError{exitServer, err}
+	if failed := errors.Join(errs...); failed != nil {
+		return nil, &exitError{exitServer, failed}
 	}
-	tools, err := b.guard.Tools(ctx)
 	drift, drifted := errors.AsType[*mcptool.DriftError](err)
 	switch {
 	case err == nil:
 		return tools, nil
-	case ctx.Err() != nil:
-		return nil, ended(ctx)
 	case drifted && drift.Missing:
 		return nil, &exitError{exitDrift, err}
 	case drifted:
 		return nil, &exitError{exitDrift, fmt.Errorf("%s\n%w", strings.TrimSpace(drift.Drift.String()), err)}
 	}
 	return nil, &exitError{exitUsage, err}
+}
+
+// isDown reports whether the server cannot be called.
+func isDown(s *mcptool.Server) bool {
+	state := s.Status().State
+	return state == mcptool.Failed || state == mcptool.NeedsLogin
 }
 
 // startError says of a server that it did not start. It names the command
