@@ -98,14 +98,15 @@ func (l *listener) deliver(events *sse.Reader) {
 // failed decides what follows from a request for the stream that failed.
 func (l *listener) failed(ctx context.Context, err error) (again bool) {
 	answer, isAnswer := errors.AsType[*HTTPError](err)
+	// It had a stream and has none: it does not know the session.
+	lost := isAnswer && answer.StatusCode == http.StatusNotFound && l.opened && l.link.SessionID() != ""
 	switch {
-	case isAnswer && answer.StatusCode == http.StatusNotFound && l.opened && l.link.SessionID() != "":
-		// It had a stream and has none: it does not know the session. Requests
-		// under way find out by themselves, and more exactly.
-		if l.link.idle() {
-			l.link.end(errSessionLost)
-		}
+	case lost && l.link.idle():
+		l.link.end(errSessionLost)
 		return false
+	case lost:
+		// Requests under way find out by themselves, and more exactly; if not,
+		// the next round does.
 	case isAnswer && !needsLogin(err) && !passing(err) && answer.StatusCode != http.StatusUnauthorized:
 		// 405 says that there is no such stream; many servers say it another
 		// way.
