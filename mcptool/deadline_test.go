@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,6 +127,78 @@ func TestDeadline(t *testing.T) {
 					t.Errorf("the session did not live on: %v", err)
 				}
 			})
+		})
+	}
+}
+
+// slowAuth waits for a person whenever the server refuses a request.
+type slowAuth struct {
+	person time.Duration
+	logins atomic.Int32
+}
+
+func (a *slowAuth) Authorize(req *http.Request) error {
+	req.Header.Set("Authorization", fmt.Sprintf("Bearer %d", a.logins.Load()))
+	return nil
+}
+
+func (a *slowAuth) Refused(req *http.Request, _ *http.Response) error {
+	select {
+	case <-time.After(a.person):
+		a.logins.Add(1)
+		return nil
+	case <-req.Context().Done():
+		return context.Cause(req.Context())
+	}
+}
+
+// The time in which a person logs in is not the server's, neither at the start
+// nor in a call.
+func TestLoginStopsDeadline(t *testing.T) {
+	for _, person := range []time.Duration{10 * time.Minute, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			answer := answerAll(nil)
+			s := &mcptool.Server{Name: "test", URL: "http://test/", HTTPClient: &http.Client{Transport: handlerTransport{
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					var msg struct {
+						ID     json.RawMessage
+						Method string
+						Params json.RawMessage
+					}
+					json.NewDecoder(r.Body).Decode(&msg)
+					token := r.Header.Get("Authorization")
+					switch {
+					case r.Method == http.MethodGet:
+						w.WriteHeader(http.StatusMethodNotAllowed)
+					case token == "Bearer 0" || token == "Bearer 1" && msg.Method == "tools/call":
+						w.WriteHeader(http.StatusUnauthorized)
+					case msg.ID == nil:
+						w.WriteHeader(http.StatusAccepted)
+					default:
+						w.Header().Set("Content-Type", "application/json")
+						fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, msg.ID, answer(msg.Method, msg.Params))
+					}
+				}),
+			}}}
+			defer s.Close()
+			s.Auth = &slowAuth{person: person}
+			began := time.Now()
+			tools, err := s.Tools(context.Background())
+			if person > 15*time.Minute {
+				if err == nil || !strings.Contains(err.Error(), "no person answered within 15m0s") {
+					t.Errorf("error %v, want one of a person who did not answer", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := (tool{tools[0]}).call(context.Background(), ""); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began).Round(time.Second); took != 2*person {
+				t.Errorf("it took %v, want %v", took, 2*person)
+			}
 		})
 	}
 }
