@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +14,9 @@ import (
 
 const mcpLockHelp = `Lock pins what the tools of the MCP servers are: names, descriptions, schemas and
 how the servers are reached. It shows how they differ from what was pinned before,
-and writes the lock file anew. A run with --lock FILE then does not start when a
-server has changed a tool. With --check nothing is written, and a difference is
+and writes the lock file anew: that of --lock, or that of the config file, or
+` + mcptool.DefaultLockFile + `. A run with --lock FILE then does not start when
+a server has changed a tool. With --check nothing is written, and a difference is
 exit code 8.`
 
 func newMCPLockCommand() *cobra.Command {
@@ -27,16 +29,15 @@ func newMCPLockCommand() *cobra.Command {
 		Example: "  tramontane mcp lock --mcp-config mcp.json\n  tramontane run --mcp-config mcp.json --lock " + mcptool.DefaultLockFile + " ...",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			path := f.lock
-			if path == "" {
-				path = mcptool.DefaultLockFile
-			}
-			f.lock = "" // it is what is to be written
 			ctx, j, err := f.begin(cmd)
 			if err != nil {
 				return err
 			}
 			defer j.end()
+			path := cmp.Or(j.guard.LockFile, mcptool.DefaultLockFile)
+			// All tools, as they are: what the file pins now and the rules leave
+			// out today does not matter.
+			j.guard.LockFile, j.guard.Policy = "", mcptool.Policy{}
 			return j.lock(ctx, path, check)
 		},
 	}
@@ -45,14 +46,24 @@ func newMCPLockCommand() *cobra.Command {
 	return cmd
 }
 
+// A lockReport says how tools differ from what was pinned.
+type lockReport struct {
+	File    string         `json:"file"`
+	Changes []changeReport `json:"changes"`
+	Diff    string         `json:"diff"`
+}
+
+type changeReport struct {
+	Server string             `json:"server"`
+	Tool   string             `json:"tool,omitempty"` // empty for the server itself
+	Kind   mcptool.ChangeKind `json:"kind"`
+	Fields []string           `json:"fields,omitempty"`
+}
+
 func (j *mcpJob) lock(ctx context.Context, path string, check bool) error {
-	if _, err := j.start(ctx); err != nil {
-		return err
-	}
-	// All of them, whatever the rules leave out today.
-	tools, err := j.servers.Tools(ctx)
+	tools, err := j.start(ctx)
 	if err != nil {
-		return &exitError{exitServer, err}
+		return err
 	}
 	pinned, err := mcptool.ReadLock(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -63,7 +74,7 @@ func (j *mcpJob) lock(ctx context.Context, path string, check bool) error {
 	}
 	now := mcptool.NewLock(j.servers, tools)
 	drift := pinned.Drift(now)
-	if err := j.out.write([]byte(drift.String())); err != nil {
+	if err := j.writeDrift(path, drift); err != nil {
 		return err
 	}
 	switch {
@@ -74,4 +85,15 @@ func (j *mcpJob) lock(ctx context.Context, path string, check bool) error {
 	}
 	pinned.Update(now)
 	return pinned.WriteFile(path)
+}
+
+func (j *mcpJob) writeDrift(path string, drift *mcptool.Drift) error {
+	if !j.json {
+		return j.out.write([]byte(drift.String()))
+	}
+	r := &lockReport{File: path, Changes: []changeReport{}, Diff: drift.String()}
+	for _, c := range drift.Changes {
+		r.Changes = append(r.Changes, changeReport{c.Server, c.Tool, c.Kind, c.Fields})
+	}
+	return j.out.line(r)
 }
