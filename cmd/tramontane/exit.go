@@ -80,7 +80,7 @@ func codeOf(err error) int {
 }
 
 // errTimeout is the cause of a context that --timeout ended.
-var errTimeout = errors.New("the run took longer than --timeout allows")
+var errTimeout = errors.New("it took longer than --timeout allows")
 
 // classify returns err with its exit code, and what to do next where err does
 // not say it. ctx is that of the run.

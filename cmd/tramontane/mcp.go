@@ -23,6 +23,8 @@ Exit codes:
   1    a tool failed, or output could not be written
   2    wrong flags, or a config that cannot be used; nothing was started
   3    an MCP server cannot be had, or wants a login first
+  6    it took longer than --timeout
+  8    tools are not as the lock file pins them
   129, 130, 143  ended by SIGHUP, Ctrl-C, SIGTERM`
 
 func newMCPCommand() *cobra.Command {

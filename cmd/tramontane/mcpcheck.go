@@ -57,29 +57,24 @@ func (j *mcpJob) test(ctx context.Context, servers mcptool.Servers) error {
 		wg.Go(func() { tested[i] = testServer(ctx, s) })
 	}
 	wg.Wait()
-	if ctx.Err() != nil {
-		return ended(ctx)
-	}
-	failed := 0
 	t := new(table)
 	t.add("NAME", "STATE", "PROTOCOL", "TOOLS", "TIME")
+	var errs []error
 	for _, s := range tested {
 		if s.Error != "" {
-			failed++
+			errs = append(errs, errors.New(printable(s.Error)))
 		}
 		t.add(printable(s.Name), string(s.State), s.ProtocolVersion, fmt.Sprint(s.Tools), fmt.Sprintf("%d ms", s.Milliseconds))
 	}
 	if err := j.writeTested(tested, t); err != nil {
 		return err
 	}
-	if failed == 0 {
+	switch {
+	case errs == nil:
 		return nil
-	}
-	var errs []error
-	for _, s := range tested {
-		if s.Error != "" {
-			errs = append(errs, errors.New(printable(s.Error)))
-		}
+	case ctx.Err() != nil: // which says why some did not answer
+		err := ended(ctx)
+		return &exitError{codeOf(err), errors.Join(append(errs, err)...)}
 	}
 	return &exitError{exitServer, errors.Join(errs...)}
 }

@@ -76,10 +76,10 @@ func (j *mcpJob) login(name string) (*mcpauth.Login, error) {
 
 func (j *mcpJob) signIn(ctx context.Context, login *mcpauth.Login) error {
 	needed, err := login.RequiresAuth(ctx)
-	if err == nil && !needed {
+	if err == nil && !needed && !j.json {
 		return j.out.write([]byte("No login is needed: the server answers without one.\n"))
 	}
-	if err == nil {
+	if err == nil && needed {
 		err = login.SignIn(ctx)
 	}
 	switch {
