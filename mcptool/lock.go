@@ -190,6 +190,11 @@ func (l *Lock) Update(now *Lock) {
 	maps.Copy(l.Servers, now.Servers)
 }
 
+func (l *Lock) has(server, tool string) bool {
+	_, ok := l.Servers[server].Tools[tool]
+	return ok
+}
+
 // Drift returns how the servers of now differ from what l pins. Servers that
 // are only in l are no drift: they offer nothing.
 func (l *Lock) Drift(now *Lock) *Drift {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -296,6 +297,13 @@ func TestGuardLock(t *testing.T) {
 		t.Errorf("with what changed left out: %s, %v", got, err)
 	}
 
+	for _, rule := range []mcptool.Rule{"books_lend", "/^books_l/", "books:@writes"} {
+		got, err := run(library, mcptool.Guard{Policy: mcptool.Policy{Exclude: []mcptool.Rule{rule}}})
+		if err != nil || strings.Contains(got, "lend") {
+			t.Errorf("with %s left out: %s, %v", rule, got, err)
+		}
+	}
+
 	if _, err := run(evil, mcptool.Guard{OnDrift: mcptool.AskDrift, Ask: ask(mcptool.AllowDrift, nil)}); err != nil {
 		t.Errorf("allowed once: %v", err)
 	}
@@ -303,8 +311,13 @@ func TestGuardLock(t *testing.T) {
 		t.Error("allowed once, and accepted for good")
 	}
 	accept := mcptool.Guard{OnDrift: mcptool.AskDrift, Ask: ask(mcptool.AcceptDrift, nil), Policy: mcptool.Policy{Exclude: []mcptool.Rule{"books:lend"}}}
-	if _, err := run(evil, accept); err != nil {
+	unseen := slices.Clone(evil)
+	unseen[2].Description = "Lend, and tell everybody."
+	if _, err := run(unseen, accept); err != nil {
 		t.Errorf("accepted: %v", err)
+	}
+	if _, err := run(unseen, mcptool.Guard{}); err == nil || !strings.Contains(err.Error(), "pinned: books/lend changed (description);") {
+		t.Errorf("what nobody was shown: %v", err)
 	}
 	if _, err := run(evil, mcptool.Guard{}); err != nil {
 		t.Errorf("after it was accepted: %v", err)

@@ -73,7 +73,7 @@ type DriftAnswer int
 const (
 	RefuseDrift DriftAnswer = iota // the run does not start
 	AllowDrift                     // it starts, and the next one asks again
-	AcceptDrift                    // it starts, and the lock file is written anew
+	AcceptDrift                    // it starts, and the lock file pins what was shown; what the Policy leaves out stays as it was
 )
 
 // A DriftError is the error of a run that did not start because tools are not as
@@ -184,10 +184,16 @@ func (g *Guard) checkLock(ctx context.Context, rules *matchers, tools, all []tra
 	case err != nil:
 		return err
 	}
-	drift := lock.Drift(NewLock(g.Toolset, tools))
+	now := NewLock(g.Toolset, tools)
+	drift := lock.Drift(now)
+	offered := NewLock(g.Toolset, all)
 	drift.Changes = slices.DeleteFunc(drift.Changes, func(c Change) bool {
-		// What the policy leaves out looks as if it were gone.
-		return c.Kind == Removed && !rules.keeps(tramontane.Definition{Server: c.Server, Original: c.Tool})
+		if c.Kind != Removed {
+			return false
+		}
+		// What the policy leaves out looks as if it were gone, and of what is
+		// gone there is only the name to say whether it would.
+		return offered.has(c.Server, c.Tool) || !rules.keeps(tramontane.Definition{Server: c.Server, Original: c.Tool})
 	})
 	if len(drift.Changes) == 0 && !missing {
 		return nil
@@ -205,7 +211,15 @@ func (g *Guard) checkLock(ctx context.Context, rules *matchers, tools, all []tra
 	case err != nil:
 		return errors.Join(refused, err)
 	case answer == AcceptDrift:
-		lock.Update(NewLock(g.Toolset, all))
+		for name, server := range now.Servers {
+			for tool, pinned := range lock.Servers[name].Tools {
+				// Nobody was shown what the policy leaves out.
+				if _, shown := server.Tools[tool]; !shown && offered.has(name, tool) {
+					server.Tools[tool] = pinned
+				}
+			}
+		}
+		lock.Update(now)
 		return lock.WriteFile(g.LockFile)
 	case answer == AllowDrift:
 		return nil
