@@ -1,10 +1,12 @@
 package mcpauth_test
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tramontane-dev/tramontane/internal/oauthtest"
 	"github.com/tramontane-dev/tramontane/mcpauth"
@@ -242,5 +244,52 @@ func TestOwnClientStays(t *testing.T) {
 	}
 	if got := second.Counts(); got.TokenRequests+got.Prompts != 0 {
 		t.Errorf("the other server was asked: %+v", got)
+	}
+}
+
+// A client that was registered by hand is for one authorization server: that one
+// being down does not send its secret to the next.
+func TestOwnClientIsForTheFirst(t *testing.T) {
+	t.Parallel()
+	first, second := oauthtest.New(t, oauthtest.Config{WellKnown: []string{}}), oauthtest.New(t, oauthtest.Config{})
+	client := oauthtest.Client{ID: "mine", Secret: "secret-mine", RedirectURIs: []string{callback}, GrantTypes: []string{"authorization_code", "client_credentials"}}
+	second.Add(client)
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, first, second)
+	var last func(context.Context, []string) (string, error) = chooseLast(new([]string))
+	for name, tt := range map[string]struct {
+		auth auth
+		want int // token requests to the second
+	}{
+		"person":         {&mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}, ClientID: "mine", ClientSecret: "secret-mine"}, 0},
+		"person chooses": {&mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}, ClientID: "mine", ClientSecret: "secret-mine", ChooseIssuer: last}, 1},
+		"program":        {&mcpauth.ClientCredentials{Server: server.URL, ClientID: "mine", ClientSecret: "secret-mine"}, 0},
+		"program, named": {&mcpauth.ClientCredentials{Server: server.URL, ClientID: "mine", ClientSecret: "secret-mine", ClientIssuer: second.Issuer}, 1},
+	} {
+		before := second.Counts().TokenRequests
+		_, err := call(t.Context(), tt.auth, server.URL, "any")
+		if got := second.Counts().TokenRequests - before; got != tt.want || (err == nil) != (tt.want == 1) {
+			t.Errorf("%s: %v after %d token requests to the second server, want %d", name, err, got, tt.want)
+		}
+	}
+}
+
+// A saved token is of no use when the person says that the client is another
+// authorization server's: its refresh would send the secret there.
+func TestOwnClientMoves(t *testing.T) {
+	t.Parallel()
+	first, second := oauthtest.New(t, oauthtest.Config{Lifetime: time.Second}), oauthtest.New(t, oauthtest.Config{})
+	for _, as := range []*oauthtest.Server{first, second} {
+		as.Add(oauthtest.Client{ID: "mine", Secret: "secret-mine", RedirectURIs: []string{callback}})
+	}
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, first, second)
+	store := &mcpauth.MemoryStore{}
+	var requests int
+	for _, as := range []*oauthtest.Server{first, second} {
+		requests = first.Counts().TokenRequests
+		login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: store, ClientID: "mine", ClientSecret: "secret-mine", ClientIssuer: as.Issuer}
+		mustCall(t, login, server.URL)
+	}
+	if got := first.Counts().TokenRequests - requests; got != 0 || second.Counts().Codes != 1 {
+		t.Errorf("%d more token requests to the first, %d codes exchanged at the second; want 0 and 1", got, second.Counts().Codes)
 	}
 }

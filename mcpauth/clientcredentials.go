@@ -123,7 +123,7 @@ func (c *ClientCredentials) renew(ctx context.Context, n need) error {
 	if c.ClientIssuer != "" {
 		known = c.ClientIssuer
 	}
-	f := &finder{web: c.web, server: c.server, known: known, choose: c.ChooseIssuer}
+	f := &finder{web: c.web, server: c.server, own: true, known: known, choose: c.ChooseIssuer}
 	r, err := f.find(ctx, n.challenge)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.name(), err)

@@ -53,6 +53,10 @@ type finder struct {
 	// known is the issuer that there are tokens or a client of. If empty, none.
 	known string
 
+	// own says that the client was registered by hand, and so for one
+	// authorization server: where nobody says for which, for the first.
+	own bool
+
 	// choose is [Login.ChooseIssuer].
 	choose func(ctx context.Context, issuers []string) (string, error)
 }
@@ -91,7 +95,10 @@ func (f *finder) order(ctx context.Context, issuers []string) ([]string, error) 
 			return []string{issuer}, nil
 		}
 	}
-	if len(issuers) < 2 || f.choose == nil {
+	switch {
+	case f.choose == nil && f.own:
+		return issuers[:1], nil
+	case f.choose == nil || len(issuers) == 1:
 		return issuers, nil
 	}
 	chosen, err := f.choose(ctx, slices.Clone(issuers))

@@ -212,10 +212,13 @@ func (l *Login) loadOnce(ctx context.Context) error {
 }
 
 // usable returns the saved token, unless it was given to another client than the
-// one that the person set.
+// one that the person set, or by an authorization server that is not the client's.
 func (l *Login) usable(rec *record) *Token {
 	t := rec.token()
-	if t == nil || l.ClientID != "" && t.from.ClientID != "" && t.from.ClientID != l.ClientID {
+	if t == nil || l.ClientID == "" || t.from.ClientID == "" {
+		return t
+	}
+	if t.from.ClientID != l.ClientID || l.ClientIssuer != "" && !sameIssuer(l.ClientIssuer, t.Issuer()) {
 		return nil
 	}
 	return t
@@ -331,7 +334,7 @@ func (l *Login) find(ctx context.Context, rec *record, ch challenge) (*realm, er
 	if l.ClientID != "" && l.ClientIssuer != "" {
 		known = l.ClientIssuer
 	}
-	f := &finder{web: l.web, server: l.server, code: true, known: known, choose: l.ChooseIssuer}
+	f := &finder{web: l.web, server: l.server, code: true, own: l.ClientID != "", known: known, choose: l.ChooseIssuer}
 	realm, err := f.find(ctx, ch)
 	if err != nil {
 		return nil, fmt.Errorf("%s: login: %w", l.name(), err)
