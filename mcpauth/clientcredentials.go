@@ -86,8 +86,9 @@ func (c *ClientCredentials) Authorize(req *http.Request) error {
 		return err
 	}
 	if t := c.keeper.current(); t != nil && t.ended(early) {
-		err := c.keeper.renew(req.Context(), need{refused: string(t.Access), expired: true}, c.renew)
-		if err != nil && (req.Context().Err() != nil || t.ended(0)) {
+		// As in Login.Authorize.
+		_ = c.keeper.renew(req.Context(), need{refused: string(t.Access), expired: true}, c.renew)
+		if err := req.Context().Err(); err != nil {
 			return err
 		}
 	}

@@ -147,8 +147,8 @@ func (l *Login) init() error {
 
 // Authorize sets the access token on a request to the server, if there is one:
 // the saved one, or a new one if that has ended and can be refreshed. Without a
-// token the request stays as it is; the server's answer then tells
-// [Login.Refused] what is wanted.
+// token the request stays as it is, and a token that could not be refreshed goes
+// out as it is; the server's answer then tells [Login.Refused] what is wanted.
 //
 // The token goes only to the origin of the server: for another one Authorize
 // returns an error. Whoever sends the request must not follow redirects with it.
@@ -161,10 +161,11 @@ func (l *Login) Authorize(req *http.Request) error {
 		return err
 	}
 	if t := l.keeper.current(); t != nil && t.Refresh != "" && t.ended(early) {
-		err := l.keeper.renew(ctx, need{refused: string(t.Access), expired: true}, l.renew)
-		// A token that has some seconds left is better than an error.
-		if err != nil && (ctx.Err() != nil || t.ended(0)) {
-			return err
+		// Where that fails, the server's answer to the old token leads to another
+		// attempt, by what it says then: the authorization server may have moved.
+		_ = l.keeper.renew(ctx, need{refused: string(t.Access), expired: true}, l.renew)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	return l.keeper.authorize(req, l.server, l.name())

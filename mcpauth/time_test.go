@@ -20,6 +20,7 @@ type tinyWeb struct {
 	deny   bool
 	asks   int
 	tokens int
+	at     string // where tokens are, behind /token
 	accept string // the token that is let in
 	never  bool   // none is
 }
@@ -37,8 +38,8 @@ func (w *tinyWeb) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		io.WriteString(rw, `{"resource":"https://tiny.example/mcp","authorization_servers":["https://tiny.example"]}`)
 	case "/.well-known/oauth-authorization-server":
 		io.WriteString(rw, `{"issuer":"https://tiny.example","authorization_endpoint":"https://tiny.example/authorize",
-			"token_endpoint":"https://tiny.example/token","code_challenge_methods_supported":["S256"]}`)
-	case "/token":
+			"token_endpoint":"https://tiny.example/token`+w.at+`","code_challenge_methods_supported":["S256"]}`)
+	case "/token" + w.at:
 		w.tokens++
 		w.accept = strings.Repeat("t", w.tokens)
 		io.WriteString(rw, `{"access_token":"`+w.accept+`","token_type":"Bearer","expires_in":3600,"refresh_token":"r"}`)
@@ -78,7 +79,7 @@ func (w *tinyWeb) login() *mcpauth.Login {
 }
 
 // call is one request, sent again where Refused says so.
-func (w *tinyWeb) call(login *mcpauth.Login) (int, error) {
+func (w *tinyWeb) call(login auth) (int, error) {
 	for again := true; ; again = false {
 		req, err := http.NewRequest(http.MethodPost, tinyServer, nil)
 		if err != nil {
@@ -170,6 +171,32 @@ func TestPersonNeverAnswers(t *testing.T) {
 		var needs *mcpauth.NeedsLoginError
 		if !errors.As(err, &needs) || !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) != 10*time.Minute {
 			t.Errorf("call: %v after %v", err, time.Since(begun))
+		}
+	})
+}
+
+// A token endpoint that is found no more, when the token ends, is looked for
+// again.
+func TestTokenEndpointMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, login := range map[string]func(*tinyWeb) auth{
+			"person": func(w *tinyWeb) auth { return w.login() },
+			"program": func(w *tinyWeb) auth {
+				return &mcpauth.ClientCredentials{Server: tinyServer, ClientID: "c", ClientSecret: "s", HTTPClient: &http.Client{Transport: w}}
+			},
+		} {
+			w := &tinyWeb{}
+			login := login(w)
+			for _, at := range []string{"", "/2"} {
+				w.at = at
+				if status, err := w.call(login); err != nil || status != http.StatusOK {
+					t.Errorf("%s, tokens at /token%s: %d, %v", name, at, status, err)
+				}
+				time.Sleep(2 * time.Hour)
+			}
+			if w.asks > 1 {
+				t.Errorf("%s: %d prompts, want one at most", name, w.asks)
+			}
 		}
 	})
 }
