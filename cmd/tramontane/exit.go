@@ -64,7 +64,8 @@ func report(stderr io.Writer, err error) int {
 		return exitDone
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintln(stderr, "tramontane:", line)
+		// It may hold what a server said.
+		fmt.Fprintln(stderr, "tramontane:", visible(strings.ReplaceAll(line, "\t", "    ")))
 	}
 	return codeOf(err)
 }

@@ -63,8 +63,11 @@ func (j *mcpJob) call(ctx context.Context, name string, words []string, stdin io
 		return j.perhapsDown(err)
 	}
 	def := tool.Definition()
-	arguments, err := readArguments(words, def.Parameters, stdin)
-	if err != nil {
+	arguments, err := readArguments(ctx, words, def.Parameters, stdin)
+	switch {
+	case ctx.Err() != nil:
+		return ended(ctx)
+	case err != nil:
 		return usageErrorf("tool %s: %w", def.Name, err)
 	}
 	key := rand.Text()
@@ -151,12 +154,12 @@ func toolNames(tools []tramontane.Tool) string {
 }
 
 // readArguments returns the arguments of a call as a JSON object.
-func readArguments(words []string, schema json.RawMessage, stdin io.Reader) (json.RawMessage, error) {
+func readArguments(ctx context.Context, words []string, schema json.RawMessage, stdin io.Reader) (json.RawMessage, error) {
 	switch {
 	case len(words) == 0:
 		return json.RawMessage(`{}`), nil
 	case len(words) == 1 && words[0] == "-":
-		data, err := io.ReadAll(stdin)
+		data, err := readAll(ctx, stdin)
 		if err != nil {
 			return nil, fmt.Errorf("the arguments on standard input: %w", err)
 		}

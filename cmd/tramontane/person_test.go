@@ -215,3 +215,32 @@ func TestGrantNotKept(t *testing.T) {
 		}
 	})
 }
+
+// So does Ctrl-C a prompt, and the arguments of a call, from standard input.
+func TestReadingIsBrokenOff(t *testing.T) {
+	cause := &signalError{os.Interrupt}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	in, keys := io.Pipe()
+	defer keys.Close()
+	cancel(cause)
+	if _, err := readPrompt(ctx, nil, in); codeOf(err) != exitInterrupt {
+		t.Errorf("a prompt: %v, want exit code %d", err, exitInterrupt)
+	}
+	if _, err := readArguments(ctx, []string{"-"}, nil, in); !errors.Is(err, context.Canceled) {
+		t.Errorf("arguments: %v", err)
+	}
+}
+
+// What a server says moves no cursor and hides nothing.
+func TestVisible(t *testing.T) {
+	for _, hidden := range []string{"\x1b[2J", "\r", "\u202e", "\u200b", "\u2066", "\U000e0041", "\ufe0f", "\U000e0100", "\u00a0", "\x80"} {
+		var out bytes.Buffer
+		report(&out, errors.New("a"+hidden+"b\tc"))
+		if got := out.String(); !strings.Contains(got, "\ufffd") || strings.Contains(got, hidden) || !strings.HasSuffix(got, "b    c\n") {
+			t.Errorf("%q is shown as %q", hidden, got)
+		}
+	}
+	if got := visible("Café 東京 😀"); got != "Café 東京 😀" {
+		t.Errorf("plain text is shown as %q", got)
+	}
+}

@@ -145,12 +145,12 @@ func (f *runFlags) check(cmd *cobra.Command, args []string, person *person) (*jo
 	if j.box, err = f.load(cmd.Context(), newLogger(cmd.ErrOrStderr()), j.person); err != nil {
 		return nil, err
 	}
-	j.prompt, err = readPrompt(args, cmd.InOrStdin())
+	j.prompt, err = readPrompt(cmd.Context(), args, cmd.InOrStdin())
 	return j, err
 }
 
 // readPrompt returns the argument, or what stands on standard input.
-func readPrompt(args []string, stdin io.Reader) (string, error) {
+func readPrompt(ctx context.Context, args []string, stdin io.Reader) (string, error) {
 	if len(args) == 1 && args[0] != "-" {
 		if strings.TrimSpace(args[0]) == "" {
 			return "", usageErrorf("the prompt is empty")
@@ -162,14 +162,35 @@ func readPrompt(args []string, stdin io.Reader) (string, error) {
 			return "", usageErrorf("there is no prompt; give it as argument or on standard input")
 		}
 	}
-	data, err := io.ReadAll(stdin)
-	if err != nil {
+	data, err := readAll(ctx, stdin)
+	switch {
+	case ctx.Err() != nil:
+		return "", ended(ctx)
+	case err != nil:
 		return "", usageErrorf("the prompt on standard input: %w", err)
 	}
 	if strings.TrimSpace(string(data)) == "" {
 		return "", usageErrorf("the prompt on standard input is empty; give it as argument or on standard input")
 	}
 	return string(data), nil
+}
+
+// readAll reads all of standard input, or until ctx ends. A read that has begun
+// goes on then, and the process ends without it.
+func readAll(ctx context.Context, stdin io.Reader) ([]byte, error) {
+	var data []byte
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		data, err = io.ReadAll(stdin)
+	}()
+	select {
+	case <-done:
+		return data, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // run starts what the job needs, runs it, prints what came of it and ends what
