@@ -26,12 +26,14 @@ func newLogin(s *mcptool.Server, o mcptool.OAuth, prompter mcpauth.Prompter) *mc
 	}
 }
 
-// newLogins gives each remote server a login, except where the config file
-// brings credentials of its own. They are there by the names of the servers.
+// newLogins gives each remote server a login, except where its settings bring
+// credentials: an Authorization header, or a user in the URL. They are there by
+// the names of the servers.
 func (b *toolbox) newLogins(p *person) {
 	b.logins = map[string]*mcpauth.Login{}
 	for _, s := range b.servers {
-		if s.URL == "" || s.Auth != nil || s.Header.Get("Authorization") != "" {
+		u, err := url.Parse(s.URL)
+		if s.URL == "" || err != nil || u.User != nil || s.Header.Get("Authorization") != "" {
 			continue
 		}
 		var prompter mcpauth.Prompter

@@ -56,7 +56,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
 		return nil
-	case cmd.HasParent():
+	case cmd.HasParent() && !cmd.HasSubCommands():
 		return usageErrorf("%s takes no argument, and there is %q; see %[1]s --help", cmd.CommandPath(), args[0])
 	default:
 		return usageErrorf("there is no command %q; see %s --help", args[0], cmd.CommandPath())

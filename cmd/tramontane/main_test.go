@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 //
 // MODEL_URL is a chat-completions endpoint that does what the prompt says (see
 // [puppet]). REMOTE_URL and LOGIN_URL are MCP servers, the second one for people
-// who have logged in.
+// who have logged in. USER_URL is the first with a user and a password.
 func TestScripts(t *testing.T) {
 	remote, protected := serveRemote(t)
 	testscript.Run(t, testscript.Params{
@@ -62,6 +62,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("REMOTE_URL", remote)
 			env.Setenv("LOGIN_URL", protected)
+			env.Setenv("USER_URL", strings.Replace(remote, "http://", "http://user:secret@", 1))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -75,7 +75,12 @@ func (f *mcpFlags) begin(cmd *cobra.Command) (context.Context, *mcpJob, error) {
 		tty.Close()
 		return nil, nil, err
 	}
-	if len(box.servers) == 0 {
+	switch {
+	case len(box.servers) > 0:
+	case len(f.configs) > 0:
+		tty.Close()
+		return nil, nil, usageErrorf("%s: there is no MCP server in it that is not disabled", strings.Join(f.configs, ", "))
+	default:
 		tty.Close()
 		return nil, nil, usageErrorf("no MCP server is named; give --mcp-config FILE or --mcp 'NAME=COMMAND ARG...'; see %s --help", cmd.CommandPath())
 	}
@@ -160,11 +165,12 @@ func printable(s string) string {
 	return visible(strings.Join(strings.Fields(s), " "))
 }
 
-// visible replaces what would change how a terminal shows the rest: control
-// characters, and those that turn the direction of text.
+// visible replaces what would change how a terminal shows the rest, and what
+// it does not show: control characters, those that turn the direction of text
+// or have no width, and variation selectors, which can carry whole texts.
 func visible(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+		if !unicode.IsPrint(r) || unicode.Is(unicode.Variation_Selector, r) {
 			return '\uFFFD'
 		}
 		return r

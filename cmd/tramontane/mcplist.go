@@ -58,7 +58,7 @@ func (j *mcpJob) list() error {
 func newListedServer(s *mcptool.Server) listedServer {
 	l := listedServer{Name: s.Name, Transport: "stdio", Command: s.Command, Need: needWord(s.Need)}
 	if s.URL != "" {
-		l.Transport, l.URL = "http or sse", publicURL(s.URL)
+		l.Transport, l.URL = "http or sse", s.Status().URL
 		if s.Transport != "" {
 			l.Transport = string(s.Transport)
 		}

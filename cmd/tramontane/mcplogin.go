@@ -71,7 +71,7 @@ func (j *mcpJob) login(name string) (*mcpauth.Login, error) {
 	case servers[0].URL == "":
 		return nil, usageErrorf("MCP server %s is a local command: there is no login; give it what it needs under \"env\" in the config file", name)
 	}
-	return nil, usageErrorf("MCP server %s has an Authorization header in the config file, which is sent as it is; remove it to log in", name)
+	return nil, usageErrorf("MCP server %s brings credentials of its own, an Authorization header or a user in its URL, which are sent as they are; remove them to log in", name)
 }
 
 func (j *mcpJob) signIn(ctx context.Context, login *mcpauth.Login) error {

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -242,16 +241,6 @@ func startError(s mcptool.Status, err error) error {
 	}
 	return fmt.Errorf("mcp server %s did not start: command %s ended with exit code %d, %s; run the command by itself to see more",
 		s.Name, s.Command, s.ExitCode, printed)
-}
-
-// publicURL is a URL without what may be secret.
-func publicURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return u.String()
 }
 
 // found says whether a command that is a bare name is in PATH.
