@@ -82,7 +82,7 @@ func obstacle(s *State, c *Call) string {
 	if c.Remote {
 		return "" // the server knows its tools
 	}
-	if !slices.ContainsFunc(s.Tools, func(t Tool) bool { return t.Name == c.Name }) {
+	if !s.offers(c.Name) {
 		return unknownText(c.Name, s.Tools)
 	}
 	var object map[string]json.RawMessage
@@ -117,20 +117,39 @@ func decided(s State, e *Decided) (State, []Command) {
 	return next(s)
 }
 
+func kept(s State, e *ToolKept) (State, []Command) {
+	c := find(s.Calls, e.Key)
+	if c == nil || c.Status != Running {
+		return astray(s, fmt.Sprintf("a handle came of call %s, which is not running", e.Key))
+	}
+	c.Handle = slices.Clone(e.Handle)
+	return s, nil
+}
+
+func left(s State, e *ToolLeft) (State, []Command) {
+	c := find(s.Calls, e.Key)
+	if c == nil || c.Status != Running || c.Handle == nil {
+		return astray(s, fmt.Sprintf("call %s was left, which is not running or has no handle", e.Key))
+	}
+	c.Status = Left
+	s.Cancelled = true // the run cannot go on without its result
+	return next(s)
+}
+
 // settled gives a running call its result.
 func settled(s State, key string, result func(*Call)) (State, []Command) {
 	c := find(s.Calls, key)
 	if c == nil || c.Status != Running {
 		return astray(s, fmt.Sprintf("a result came of call %s, which is not running", key))
 	}
-	c.Status = Settled
+	c.Status, c.Handle = Settled, nil
 	result(c)
 	return next(s)
 }
 
 // settle gives a call that was not made the result that it failed.
 func settle(c *Call, text string) {
-	c.Status, c.Result, c.IsError = Settled, text, true
+	c.Status, c.Handle, c.Result, c.IsError = Settled, nil, text, true
 }
 
 func find(calls []Call, key string) *Call {

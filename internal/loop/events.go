@@ -1,10 +1,15 @@
 package loop
 
-import "github.com/tramontane-dev/tramontane/mistral"
+import (
+	"encoding/json"
+
+	"github.com/tramontane-dev/tramontane/mistral"
+)
 
 // An Event is something that happened: a *[Begin], *[Resume], *[Cancel],
 // *[AgentPrepared], *[ToolsListed], *[PrepareFailed], *[HistoryRead],
-// *[ModelReplied], *[ModelFailed], *[Decided], *[ToolReturned] or *[ToolLost].
+// *[ModelReplied], *[ModelFailed], *[Decided], *[ToolKept], *[ToolLeft],
+// *[ToolReturned] or *[ToolLost].
 type Event interface{ isEvent() }
 
 // Begin starts a run.
@@ -87,6 +92,18 @@ type Decided struct {
 	Reason  string // told to the model with Deny, save that the API takes none for its own tools
 }
 
+// ToolKept says that a running call has begun something that outlives the
+// program, and how to go on with it. A later one for the same call takes the
+// place of an earlier one.
+type ToolKept struct {
+	Key    string
+	Handle json.RawMessage
+}
+
+// ToolLeft says that nobody waits for a running call with a handle any more,
+// because the run is being cancelled: what it began goes on.
+type ToolLeft struct{ Key string }
+
 // ToolReturned brings the result of a call.
 type ToolReturned struct {
 	Key     string
@@ -111,6 +128,8 @@ func (*HistoryRead) isEvent()   {}
 func (*ModelReplied) isEvent()  {}
 func (*ModelFailed) isEvent()   {}
 func (*Decided) isEvent()       {}
+func (*ToolKept) isEvent()      {}
+func (*ToolLeft) isEvent()      {}
 func (*ToolReturned) isEvent()  {}
 func (*ToolLost) isEvent()      {}
 
@@ -143,7 +162,9 @@ type ShowReply struct{ Outputs mistral.Entries }
 // Ask asks for Decided on a call.
 type Ask struct{ Call Call }
 
-// CallTool asks for ToolReturned or ToolLost.
+// CallTool asks for ToolReturned, ToolLost or ToolLeft, and takes ToolKept
+// before. With a Handle in the Call, nothing is begun: the tool goes on with what
+// the Handle names.
 type CallTool struct{ Call Call }
 
 // Finish says that the run has ended, as its State tells.

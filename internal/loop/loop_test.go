@@ -84,8 +84,20 @@ func (r *recorder) crash() {
 	r.state = state
 }
 
+// TestParseOlder reads a State of a program that knew no handles.
+func TestParseOlder(t *testing.T) {
+	saved := `{"version":1,"run_id":"run","phase":"calling","calls":[{"key":"run/1/a1","id":"a1","name":"pay","arguments":"{}","status":"running"}]}`
+	s, err := loop.Parse([]byte(saved))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Version != loop.Version || len(s.Calls) != 1 || s.Calls[0].Handle != nil {
+		t.Errorf("Parse(%s) = %+v, want version %d and a call without a handle", saved, s, loop.Version)
+	}
+}
+
 func TestParse(t *testing.T) {
-	for _, data := range []string{``, `[]`, `{}`, `{"version":2}`, `{"version":1,"inputs":3}`} {
+	for _, data := range []string{``, `[]`, `{}`, `{"version":3}`, `{"version":1,"inputs":3}`} {
 		if s, err := loop.Parse([]byte(data)); err == nil {
 			t.Errorf("Parse(%s) = %+v, want an error", data, s)
 		}

@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -14,7 +15,8 @@ import (
 // TestRandomRuns takes runs through every mishap there is, in any order, and
 // then home. The world checks what must hold in each of them: exactly one
 // result of every call, in one request that took effect, in the model's order;
-// no call of an unsafe tool twice; none without a person's word where the policy
+// no call of an unsafe tool twice; none that began something but with what it
+// said of that; none without a person's word where the policy
 // or the tool asks for it; no two requests at once; exactly one Finish
 // and no command after it; everything said arrives once.
 func TestRandomRuns(t *testing.T) {
@@ -192,6 +194,8 @@ func (w *world) play(s *step) {
 		}
 	case *loop.Decided:
 		answered(func(c loop.Command) bool { a, ok := c.(*loop.Ask); return ok && a.Call.Key == e.Key })
+	case *loop.ToolLeft:
+		answered(func(c loop.Command) bool { a, ok := c.(*loop.CallTool); return ok && a.Call.Key == e.Key })
 	case *loop.ToolReturned:
 		answered(func(c loop.Command) bool { a, ok := c.(*loop.CallTool); return ok && a.Call.Key == e.Key })
 	case *loop.ToolLost:
@@ -227,7 +231,7 @@ func fuzzEvent(kind, seed byte, s loop.State) loop.Event {
 		key = s.Calls[int(seed)%len(s.Calls)].Key
 	}
 	flag := seed%2 == 0
-	switch kind % 13 {
+	switch kind % 15 {
 	case 0:
 		return &loop.Begin{RunID: "run", Mode: pick(rng, loop.Remote, loop.Local, ""), ConversationID: pick(rng, "", "c"), MaxTurns: int(seed) % 4, Inputs: outputs}
 	case 1:
@@ -252,6 +256,10 @@ func fuzzEvent(kind, seed byte, s loop.State) loop.Event {
 		return &loop.ToolLost{Key: key}
 	case 11:
 		return &loop.PrepareFailed{Message: "m"}
+	case 12:
+		return &loop.ToolKept{Key: key, Handle: json.RawMessage(pick(rng, `{"n":1}`, `2`))}
+	case 13:
+		return &loop.ToolLeft{Key: key}
 	}
 	return nil
 }

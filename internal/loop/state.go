@@ -7,8 +7,9 @@ import (
 	"github.com/tramontane-dev/tramontane/mistral"
 )
 
-// Version is the version of [State] that this package writes.
-const Version = 1
+// Version is the version of [State] that this package writes. It reads the ones
+// before too: 1 had no handles.
+const Version = 2
 
 // A Mode says who keeps the history of the conversation.
 type Mode string
@@ -134,6 +135,7 @@ const (
 	Asking  Status = "asking"  // a person is being asked
 	Waiting Status = "waiting" // a person will answer later
 	Running Status = "running" // the tool has been called
+	Left    Status = "left"    // the run went away, and what the tool began goes on
 	Settled Status = "settled" // it has its one result, or the word that the server waits for
 )
 
@@ -146,6 +148,10 @@ type Call struct {
 	Name      string `json:"name"`
 	Arguments string `json:"arguments"` // a JSON object, or what the model sent instead of one
 	Status    Status `json:"status"`
+
+	// Handle is what the tool needs to go on with what it began, if it said so.
+	// A call that has one and is not Settled is taken up again, never repeated.
+	Handle json.RawMessage `json:"handle,omitzero"`
 
 	// Result is what the model is told, when Settled.
 	Result  string `json:"result,omitzero"`
@@ -167,8 +173,9 @@ func Parse(data []byte) (State, error) {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return State{}, fmt.Errorf("saved run: %w", err)
 	}
-	if s.Version != Version {
-		return State{}, fmt.Errorf("saved run: version %d is not version %d, which this program reads", s.Version, Version)
+	if s.Version < 1 || s.Version > Version {
+		return State{}, fmt.Errorf("saved run: version %d is none of 1 to %d, which this program reads", s.Version, Version)
 	}
+	s.Version = Version
 	return s, nil
 }

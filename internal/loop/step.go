@@ -49,6 +49,10 @@ func Step(s State, event Event) (State, []Command) {
 		return modelFailed(s, e)
 	case *Decided:
 		return decided(s, e)
+	case *ToolKept:
+		return kept(s, e)
+	case *ToolLeft:
+		return left(s, e)
 	case *ToolReturned:
 		failed := e.IsError && !s.Cancelled // what a cancelled run broke off did not fail
 		return settled(s, e.Key, func(c *Call) { c.Result, c.IsError, c.Failed = e.Text, e.IsError, failed })
@@ -135,7 +139,10 @@ func takeUp(s *State, c *Call) []Command {
 		}
 		c.Status = Asking
 		return []Command{&Ask{Call: *c}}
-	case Running:
+	case Running, Left:
+		if c.Handle != nil {
+			return goOn(s, c)
+		}
 		if !s.safe(c.Name) {
 			settle(c, lostText("the program that made the call ended"))
 			return nil
@@ -143,6 +150,16 @@ func takeUp(s *State, c *Call) []Command {
 		return []Command{&CallTool{Call: *c}}
 	}
 	return nil
+}
+
+// goOn has the tool go on with what it began. Nobody is asked: it was allowed.
+func goOn(s *State, c *Call) []Command {
+	if !s.offers(c.Name) {
+		settle(c, lostText("the tool that began it is not there any more"))
+		return nil
+	}
+	c.Status = Running
+	return []Command{&CallTool{Call: *c}}
 }
 
 // then adds what comes next to commands that keep the run busy, or goes on if
@@ -220,6 +237,10 @@ func (s State) owed() (results mistral.Entries, words []mistral.ToolConfirmation
 		results = append(results, &mistral.FunctionResult{ToolCallID: c.ID, Result: c.Result})
 	}
 	return results, words
+}
+
+func (s State) offers(tool string) bool {
+	return slices.ContainsFunc(s.Tools, func(t Tool) bool { return t.Name == tool })
 }
 
 func (s State) safe(tool string) bool {

@@ -183,6 +183,10 @@ func (p *parser) event(text string) (loop.Event, error) {
 		return &loop.ToolReturned{Key: word(1), Text: word(2)}, nil
 	case "failed":
 		return &loop.ToolReturned{Key: word(1), Text: word(2), IsError: true}, nil
+	case "kept":
+		return &loop.ToolKept{Key: word(1), Handle: json.RawMessage(word(2))}, nil
+	case "left":
+		return &loop.ToolLeft{Key: word(1)}, nil
 	case "vanished":
 		return &loop.ToolLost{Key: word(1), Message: word(2)}, nil
 	}
@@ -345,6 +349,9 @@ func callText(c loop.Call) string {
 	text := fmt.Sprintf("%s %s %s", c.Key, c.Name, c.Arguments)
 	if c.Remote {
 		text += " (the server's)"
+	}
+	if c.Handle != nil {
+		text += " with " + string(c.Handle)
 	}
 	return text
 }

@@ -37,6 +37,7 @@ type world struct {
 	local     bool
 	said      []string // all that the caller said; each must arrive once
 	made      map[string]int
+	handles   map[string]string // of calls that began something, by key
 	allowed   map[string]bool
 	spent     loop.Usage
 	log       []func() string
@@ -48,6 +49,7 @@ func newWorld(tb testing.TB, rng *rand.Rand) *world {
 		rng:      rng,
 		tools:    []loop.Tool{{Name: "lookup", Safe: true}, {Name: "pay"}, {Name: "wipe", Confirm: true}, {Name: "peek", Safe: true, Confirm: true}},
 		made:     map[string]int{},
+		handles:  map[string]string{},
 		allowed:  map[string]bool{},
 	}
 }
@@ -76,6 +78,10 @@ func (w *world) do(event loop.Event) {
 		w.began(e.Policy, e.Inputs)
 	case *loop.Cancel:
 		w.cancelled = true
+	case *loop.ToolLeft:
+		w.cancelled = true
+	case *loop.ToolKept:
+		w.handles[e.Key] = string(e.Handle)
 	case *loop.ModelReplied:
 		w.spent.PromptTokens += e.Usage.PromptTokens
 		w.spent.CompletionTokens += e.Usage.CompletionTokens
@@ -140,6 +146,10 @@ func (w *world) allow(command loop.Command) {
 		switch {
 		case i < 0 || c.Call.Remote:
 			w.fatalf("a call of a tool that is not ours")
+		case w.handles[c.Call.Key] != string(c.Call.Handle):
+			w.fatalf("%s is called with handle %s, want %s", c.Call.Key, c.Call.Handle, w.handles[c.Call.Key])
+		case c.Call.Handle != nil:
+			return // it begins nothing
 		case !w.tools[i].Safe && w.made[c.Call.Key] > 0:
 			w.fatalf("%s, which is not safe, is called twice", c.Call.Key)
 		case (w.policy.Approve || w.tools[i].Confirm) && w.made[c.Call.Key] == 0 && !w.allowed[c.Call.Key]:
@@ -153,6 +163,10 @@ func (w *world) allow(command loop.Command) {
 func (w *world) complete(i int) {
 	w.tb.Helper()
 	command := w.flight[i]
+	if c, ok := command.(*loop.CallTool); ok && w.chance(4) {
+		w.do(&loop.ToolKept{Key: c.Call.Key, Handle: fmt.Appendf(nil, `{"n":%d}`, w.rng.IntN(3))})
+		return
+	}
 	w.flight = slices.Delete(w.flight, i, i+1)
 	w.do(w.answer(command))
 }
@@ -180,6 +194,9 @@ func (w *world) answer(command loop.Command) loop.Event {
 		}
 		return &loop.Decided{Key: c.Call.Key, Verdict: verdict}
 	case *loop.CallTool:
+		if w.handles[c.Call.Key] != "" && (w.cancelled && w.chance(2) || w.chance(20)) {
+			return &loop.ToolLeft{Key: c.Call.Key}
+		}
 		if w.chance(6) {
 			return &loop.ToolLost{Key: c.Call.Key, Message: "broken pipe"}
 		}
