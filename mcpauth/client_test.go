@@ -293,3 +293,39 @@ func TestOwnClientMoves(t *testing.T) {
 		t.Errorf("%d more token requests to the first, %d codes exchanged at the second; want 0 and 1", got, second.Counts().Codes)
 	}
 }
+
+// A token whose client has no secret any more cannot be refreshed: a person is
+// asked, and no error stays for ever.
+func TestClientLosesItsSecret(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(*mcpauth.Login, *mcpauth.Login) error{
+		"another registration": func(login, _ *mcpauth.Login) error {
+			_, err := login.Begin(t.Context(), "http://127.0.0.1:16011/oauth/callback")
+			return err
+		},
+		"another store": func(login, other *mcpauth.Login) error {
+			flow, err := other.Begin(t.Context(), callback)
+			if err != nil {
+				return err
+			}
+			return login.SetToken(t.Context(), tokenOf(t, flow))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			as := oauthtest.New(t, oauthtest.Config{RegisterMethod: "client_secret_basic"})
+			server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+			p := &person{}
+			login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+			mustCall(t, login, server.URL)
+			if err := lose(login, &mcpauth.Login{Server: server.URL, Store: &mcpauth.MemoryStore{}}); err != nil {
+				t.Fatal(err)
+			}
+			as.EndAccess()
+			mustCall(t, login, server.URL)
+			if got := as.Counts(); got.Refreshes != 0 || p.Visits() != 2 {
+				t.Errorf("%d refreshes, %d prompts; want 0 and 2", got.Refreshes, p.Visits())
+			}
+		})
+	}
+}

@@ -344,8 +344,9 @@ func (l *Login) find(ctx context.Context, rec *record, ch challenge) (*realm, er
 }
 
 // refresh exchanges the refresh token, and reports whether that brought a new
-// one. The old is forgotten if the authorization server refuses it. An error
-// says that nothing is known: another attempt may succeed.
+// one. The old is forgotten if the authorization server refuses it, or if the
+// client that it was given to has lost its secret. An error says that nothing is
+// known: another attempt may succeed.
 //
 // It is not broken off when nobody waits any more: the old refresh token may be
 // used up, and the new one would be lost.
@@ -360,11 +361,12 @@ func (l *Login) refresh(ctx context.Context, rec *record, old *Token, from sourc
 		return true, nil
 	}
 	var answer *Error
-	if !errors.As(err, &answer) || !answer.final() {
+	final := errors.As(err, &answer) && answer.final()
+	if !final && !c.lostSecret() {
 		return false, fmt.Errorf("%s: %w", l.name(), err)
 	}
 	l.logger().InfoContext(ctx, "the saved login is over", "server", l.name(), "cause", err)
-	if c.registration != nil && answer.Code == "invalid_client" {
+	if c.registration != nil && hasCode(err, "invalid_client") {
 		rec.setClient(from.Issuer, nil)
 	}
 	// The issuer stays: a change of it is still noticed.
@@ -386,6 +388,12 @@ func (l *Login) clientOfToken(rec *record, from source) *client {
 		return reg.client()
 	}
 	return &client{id: from.ClientID, method: from.Method}
+}
+
+// lostSecret reports whether nothing that the client asks for can succeed. That
+// of a registration goes when another registration takes its place.
+func (c *client) lostSecret() bool {
+	return c.secret == "" && (c.method == authBasic || c.method == authPost)
 }
 
 // keepToken saves the record, and then puts the token to use. Where it cannot be
