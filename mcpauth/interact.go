@@ -220,14 +220,20 @@ type LogoutOptions struct {
 
 // Logout revokes the token, where the authorization server offers that
 // (RFC 7009), and deletes it here in any case. An error about the revocation
-// says that it may live on there. A nil opts means the zero value.
+// says that it may live on there, one about the store that it may be found there
+// again. A nil opts means the zero value.
 func (l *Login) Logout(ctx context.Context, opts *LogoutOptions) error {
 	if err := l.init(); err != nil {
 		return err
 	}
 	var revocation error
 	err := l.change(ctx, func(rec *record) (*Token, error) {
-		if t := rec.token(); t != nil && t.from.Revocation != "" {
+		t := l.unsaved()
+		if t == nil {
+			t = rec.token()
+		}
+		l.keeper.set(nil) // whatever becomes of the rest
+		if t != nil && t.from.Revocation != "" {
 			revocation = revoke(ctx, l.web, t, l.clientOfToken(rec, t.from))
 		}
 		rec.Token = nil

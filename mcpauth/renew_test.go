@@ -393,6 +393,44 @@ func TestStoreFails(t *testing.T) {
 	mustCall(t, &mcpauth.Login{Server: server.URL, Store: store}, server.URL)
 }
 
+// Logout ends also the token that only this program has.
+func TestLogoutWhereTheStoreFails(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	store := &failing{Store: &mcpauth.MemoryStore{}}
+	login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: store}
+	mustCall(t, login, server.URL)
+	store.fail.Store(true)
+	as.RevokeAll()
+	mustCall(t, login, server.URL) // by another login, which is not saved
+	req, err := http.NewRequest(http.MethodPost, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := login.Authorize(req); err != nil {
+		t.Fatal(err)
+	}
+	if err := login.Logout(t.Context(), nil); !errors.Is(err, errFull) {
+		t.Errorf("Logout: %v, want what the store says", err)
+	}
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the token after Logout: status %d, want it revoked", resp.StatusCode)
+	}
+	again, err := http.NewRequest(http.MethodPost, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := login.Authorize(again); err != nil || again.Header.Get("Authorization") != "" {
+		t.Errorf("Authorize after Logout: %v, token in use: %v", err, again.Header.Get("Authorization") != "")
+	}
+}
+
 var errFull = errors.New("the disk is full")
 
 type failing struct {
