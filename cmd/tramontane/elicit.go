@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -138,13 +139,13 @@ func parseField(f *mcptool.ElicitationField, answer string) (any, error) {
 		return n, nil
 	case "number":
 		n, err := strconv.ParseFloat(answer, 64)
-		if err != nil {
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) { // which JSON has not
 			return nil, fmt.Errorf("%q is no number", answer)
 		}
 		return n, nil
 	case "array":
 		values := []string{}
-		for _, part := range strings.Split(answer, ",") {
+		for _, part := range strings.FieldsFunc(answer, func(r rune) bool { return r == ',' }) {
 			values = append(values, option(f, strings.TrimSpace(part)))
 		}
 		return values, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -40,7 +41,11 @@ func serveTools() {
 			select {}
 		}
 	}
-	if err := newTools().Run(context.Background(), &mcp.StdioTransport{}); err != nil {
+	tools := newTools()
+	if len(os.Args) > 1 && os.Args[1] == "ask" {
+		addAsking(tools)
+	}
+	if err := tools.Run(context.Background(), &mcp.StdioTransport{}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -81,6 +86,21 @@ func newTools() *mcp.Server {
 			})
 	}
 	return server
+}
+
+// addAsking adds a tool that asks a person for its arguments.
+func addAsking(server *mcp.Server) {
+	const schema = `{"type":"object","properties":{"name":{"type":"string","title":"Your name"},"age":{"type":"integer","minimum":18}},"required":["name"]}`
+	server.AddTool(&mcp.Tool{Name: "greet", InputSchema: json.RawMessage(`{"type":"object"}`)},
+		func(_ context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			answer, asked := req.Params.InputResponses["who"].(*mcp.ElicitResult)
+			if !asked {
+				return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{
+					"who": &mcp.ElicitParams{Mode: "form", Message: "Who are you?", RequestedSchema: json.RawMessage(schema)},
+				}}, nil
+			}
+			return text(fmt.Sprint(answer.Action, answer.Content)), nil
+		})
 }
 
 // serveRemote serves the tools by HTTP, to everybody at the first URL and to who

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mcpauth"
 	"github.com/tramontane-dev/tramontane/mcptool"
@@ -243,4 +245,58 @@ func TestVisible(t *testing.T) {
 	if got := visible("Café 東京 😀"); got != "Café 東京 😀" {
 		t.Errorf("plain text is shown as %q", got)
 	}
+}
+
+// What a person types becomes what the form asks for.
+func TestParseField(t *testing.T) {
+	sizes := []mcptool.ElicitationOption{{Value: "s", Title: "Small"}, {Value: "l"}}
+	tests := []struct {
+		field  mcptool.ElicitationField
+		answer string
+		want   any // nil for an error
+	}{
+		{mcptool.ElicitationField{Type: "string"}, "a, b", "a, b"},
+		{mcptool.ElicitationField{Type: "string", Options: sizes}, "Small", "s"},
+		{mcptool.ElicitationField{Type: "string", Options: sizes}, "2", "l"},
+		{mcptool.ElicitationField{Type: "string", Options: sizes}, "l", "l"},
+		{mcptool.ElicitationField{Type: "boolean"}, "Yes", true},
+		{mcptool.ElicitationField{Type: "boolean"}, "n", false},
+		{mcptool.ElicitationField{Type: "boolean"}, "perhaps", nil},
+		{mcptool.ElicitationField{Type: "integer"}, "-7", int64(-7)},
+		{mcptool.ElicitationField{Type: "integer"}, "7.5", nil},
+		{mcptool.ElicitationField{Type: "number"}, "7.5", 7.5},
+		{mcptool.ElicitationField{Type: "number"}, "NaN", nil},
+		{mcptool.ElicitationField{Type: "number"}, "-inf", nil},
+		{mcptool.ElicitationField{Type: "array", Options: sizes}, "1, l,", []string{"s", "l"}},
+		{mcptool.ElicitationField{Type: "array", Options: sizes}, "", []string{}},
+	}
+	for _, tt := range tests {
+		got, err := parseField(&tt.field, tt.answer)
+		if diff := cmp.Diff(tt.want, got); diff != "" || (err != nil) != (tt.want == nil) {
+			t.Errorf("%s %q: %v, %v, want %v", tt.field.Type, tt.answer, got, err, tt.want)
+		}
+	}
+}
+
+// The page that a server wants visited is shown as it is, and agreed to or not.
+func TestVisit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, seen, keys := atTerminal(t)
+		answered := make(chan *mcptool.ElicitationAnswer, 1)
+		go func() {
+			a, _ := p.elicit(t.Context(), &mcptool.Elicitation{
+				Server: "shop", Message: "Pay.", URL: "https://pay.example/42", Host: "pay.example", Warnings: []string{"it is odd"}})
+			answered <- a
+		}()
+		got := seen.take()
+		for _, want := range []string{"MCP server shop asks: Pay.\n", "at pay.example:\n  https://pay.example/42\n", "Beware: it is odd\n"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("the person sees %q, which lacks %q", got, want)
+			}
+		}
+		io.WriteString(keys, "c\n")
+		if a := <-answered; a.Action != mcptool.ElicitCancel || len(a.Content) > 0 {
+			t.Errorf("the answer: %+v", a)
+		}
+	})
 }
