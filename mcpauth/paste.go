@@ -98,11 +98,17 @@ func (p *pastePrompt) Ask(ctx context.Context, authURL string) (callbackURL stri
 		}
 		query, problem := p.understand(line, state)
 		if problem == "" {
-			return p.redirect + "?" + query, nil
+			return p.address() + "?" + query, nil
 		}
 		fmt.Fprintf(out, "That %s. Paste the whole address: ", problem)
 	}
 	return "", fmt.Errorf("log in by paste: %d times something else was pasted", pasteTries)
+}
+
+// address is the redirect URI without the query that it may have of its own.
+func (p *pastePrompt) address() string {
+	address, _, _ := strings.Cut(p.redirect, "?")
+	return address
 }
 
 // understand returns the query of what a person pasted, which is the callback
@@ -112,7 +118,7 @@ func (p *pastePrompt) understand(line, state string) (query, problem string) {
 	line = strings.Trim(strings.TrimSpace(line), `"'<>`)
 	query = strings.TrimPrefix(line, "?")
 	if before, after, ok := strings.Cut(line, "?"); ok && before != "" {
-		if before != p.redirect {
+		if withoutRoot(before) != withoutRoot(p.address()) {
 			return "", "is not an address that begins with " + p.redirect
 		}
 		query, _, _ = strings.Cut(after, "#")

@@ -64,6 +64,20 @@ func TestPasteRedirect(t *testing.T) {
 	if got := begin(t, &mcpauth.Paste{RedirectURL: "https://set.example/"}, "https://app.example/back").RedirectURI(); got != "https://set.example/" {
 		t.Errorf("RedirectURI = %s, want the one that was set", got)
 	}
+	// The browser shows a redirect URI otherwise than it was written.
+	for redirect, shown := range map[string]string{
+		"https://set.example/back?app=1":    "https://set.example/back?app=1&",
+		"http://localhost:16010":            "http://localhost:16010/?",
+		"http://localhost:16010/":           "http://localhost:16010/?",
+		"https://set.example/back?app=%31x": "https://set.example/back?",
+	} {
+		var out bytes.Buffer
+		in := strings.NewReader(shown + "code=c&state=the-state\n")
+		back, err := begin(t, &mcpauth.Paste{RedirectURL: redirect, In: in, Out: &out}, "").Ask(t.Context(), authPage)
+		if err != nil || !strings.HasSuffix(back, "code=c&state=the-state") {
+			t.Errorf("Ask with redirect URI %s, pasted %s: %s, %v: %s", redirect, shown, back, err, out.String())
+		}
+	}
 }
 
 // A login that was given up leaves its question to the next one, and what is
