@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"github.com/tramontane-dev/tramontane/internal/loop"
 	"github.com/tramontane-dev/tramontane/mistral"
@@ -23,14 +22,14 @@ func (d *driver) listTools() (event loop.Event, err error) {
 		tools = append(tools[:len(tools):len(tools)], d.readResultTool())
 	}
 	more := make([][]Tool, len(d.runner.Toolsets))
-	var group errgroup.Group
+	errs := make([]error, len(d.runner.Toolsets))
+	var asking sync.WaitGroup
 	for i, set := range d.runner.Toolsets {
-		group.Go(func() (err error) {
-			more[i], err = set.Tools(d.ctx)
-			return err
-		})
+		asking.Go(func() { more[i], errs[i] = set.Tools(d.ctx) })
 	}
-	if err := group.Wait(); err != nil {
+	asking.Wait()
+	// All are told: who mends one at a time starts the program once for each.
+	if err := errors.Join(errs...); err != nil {
 		return prepareFailed(err)
 	}
 	for _, m := range more {

@@ -90,7 +90,7 @@ func (s *State) UnmarshalJSON(data []byte) (err error) {
 	return err
 }
 
-// A runError says what a run failed of, in one line, and wraps the cause.
+// A runError says what a run failed of, and wraps the cause.
 type runError struct {
 	message string
 	cause   error // nil if the loop itself gave up

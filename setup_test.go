@@ -44,6 +44,14 @@ func TestMistakesEndBeforeTheModelIsCalled(t *testing.T) {
 			}},
 			want: dead.Error(),
 		},
+		"two dead toolsets": {
+			runner: &tramontane.Runner{Model: "m", Toolsets: []tramontane.Toolset{
+				toolset(func(context.Context) ([]tramontane.Tool, error) { return nil, dead }),
+				set(named{name: "a"}),
+				toolset(func(context.Context) ([]tramontane.Tool, error) { return nil, errors.New("server news: no such host") }),
+			}},
+			want: dead.Error() + "\nserver news: no such host",
+		},
 		"two of a name": {
 			runner: &tramontane.Runner{Model: "m", Tools: []tramontane.Tool{named{name: "a"}}, Toolsets: []tramontane.Toolset{set(named{"a", "files"})}},
 			want:   "tool a: the program and server files both have one",
