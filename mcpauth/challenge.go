@@ -11,19 +11,29 @@ type challenge struct {
 	problem  string   // error
 	scopes   []string // scope
 	metadata string   // resource_metadata
+	dpop     bool     // tokens that are bound to a key are welcome (RFC 9449 section 7.1)
+	dpopOnly bool     // and others are not
+	nonce    bool     // the proof needs the nonce of this answer
 }
 
 // readChallenge reads the WWW-Authenticate headers of an answer. Scope and error
-// count only for Bearer. What is malformed is left out: a server's mistake in
+// count only for Bearer and DPoP. What is malformed is left out: a server's mistake in
 // one parameter shall not make its login impossible.
 func readChallenge(h http.Header) challenge {
 	var c challenge
+	bearer := false
 	for _, value := range h.Values("WWW-Authenticate") {
 		for _, s := range parseChallenges(value) {
 			if c.metadata == "" {
 				c.metadata = s.params["resource_metadata"]
 			}
-			if s.scheme != "bearer" {
+			switch s.scheme {
+			case "bearer":
+				bearer = true
+			case "dpop":
+				c.dpop = true
+				c.nonce = c.nonce || s.params["error"] == useNonce
+			default:
 				continue
 			}
 			if c.problem == "" {
@@ -34,6 +44,7 @@ func readChallenge(h http.Header) challenge {
 			}
 		}
 	}
+	c.dpopOnly = c.dpop && !bearer
 	return c
 }
 

@@ -22,13 +22,18 @@ func TestReadChallenge(t *testing.T) {
 		{[]string{"Bearer"}, challenge{}},
 		{
 			[]string{`Bearer error="insufficient_scope", scope="a  b", resource_metadata="https://x/y", error_description="so, so"`},
-			challenge{"insufficient_scope", []string{"a", "b"}, "https://x/y"},
+			challenge{problem: "insufficient_scope", scopes: []string{"a", "b"}, metadata: "https://x/y"},
 		},
 		{[]string{`bearer  SCOPE = a ,error=invalid_token`}, challenge{problem: "invalid_token", scopes: []string{"a"}}},
 		{[]string{`Basic realm="x, Bearer scope=no", Bearer scope="b"`}, challenge{scopes: []string{"b"}}},
 		{[]string{`Negotiate abc==, Bearer scope="b"`}, challenge{scopes: []string{"b"}}},
 		{[]string{`Basic realm="x"`, `Bearer scope="b"`}, challenge{scopes: []string{"b"}}},
-		{[]string{`DPoP error="use_dpop_nonce", scope="a", resource_metadata="https://x"`}, challenge{metadata: "https://x"}},
+		{[]string{`DPoP error="use_dpop_nonce", scope="a", resource_metadata="https://x"`},
+			challenge{problem: useNonce, scopes: []string{"a"}, metadata: "https://x", dpop: true, dpopOnly: true, nonce: true}},
+		{[]string{`DPoP algs="ES256"`, `Bearer error="invalid_token"`}, challenge{problem: "invalid_token", dpop: true}},
+		{[]string{`Bearer error="invalid_token", DPoP error="use_dpop_nonce"`}, challenge{problem: "invalid_token", dpop: true, nonce: true}},
+		{[]string{`Bearer error="use_dpop_nonce"`}, challenge{problem: useNonce}},
+		{[]string{`Digest error="use_dpop_nonce"`}, challenge{}},
 		{[]string{`Bearer resource_metadata=https://x/y?z=1, scope=b`}, challenge{scopes: []string{"b"}, metadata: "https://x/y?z=1"}},
 		{[]string{`Bearer scope="a\"b\\c"`}, challenge{scopes: []string{`a"b\c`}}},
 		{[]string{`Bearer error="never ends, scope=x`}, challenge{}},
@@ -116,7 +121,7 @@ func FuzzMetadata(f *testing.F) {
 		if !r.guessed && !sameIssuer(r.Issuer, "https://x.example") {
 			t.Errorf("issuer %q", r.Issuer)
 		}
-		flow := newFlow(w, r, &client{id: "c", method: authNone}, "http://127.0.0.1/callback", scopesFor(r, challenge{}, nil))
+		flow := newFlow(w, r, &client{id: "c", method: authNone}, binding{}, "http://127.0.0.1/callback", scopesFor(r, challenge{}, nil))
 		if a, err := url.Parse(flow.AuthURL()); err != nil || a.Query().Get("code_challenge_method") != "S256" {
 			t.Errorf("authorization URL %q", flow.AuthURL())
 		}

@@ -18,13 +18,15 @@ const (
 	authNone  = "none"
 	authBasic = "client_secret_basic"
 	authPost  = "client_secret_post"
+	authKey   = "private_key_jwt"
 )
 
 // A client is who asks an authorization server for tokens.
 type client struct {
 	id     string
 	secret string
-	method string // authNone, authBasic or authPost
+	key    *Key
+	method string // one of those above
 
 	// registration is set for a client that was registered dynamically.
 	registration *registration
@@ -42,7 +44,7 @@ type registration struct {
 }
 
 func (r *registration) client() *client {
-	return &client{r.ClientID, r.Secret, r.Method, r}
+	return &client{id: r.ClientID, secret: r.Secret, method: r.Method, registration: r}
 }
 
 // fits reports whether the registration can be used for a login.
@@ -66,6 +68,7 @@ type registrationRequest struct {
 	Method          string   `json:"token_endpoint_auth_method"`
 	ApplicationType string   `json:"application_type"`
 	Scope           string   `json:"scope,omitempty"`
+	BoundTokens     bool     `json:"dpop_bound_access_tokens,omitempty"` // RFC 9449 section 5.2
 }
 
 // register registers a client dynamically.
@@ -79,6 +82,7 @@ func register(ctx context.Context, w *web, r *realm, name, redirectURI string, s
 		Method:          methodToRegister(r.Methods),
 		ApplicationType: "native",
 		Scope:           strings.Join(scopes, " "),
+		BoundTokens:     r.boundOnly,
 	}
 	if u, err := url.Parse(redirectURI); err == nil && u.Scheme == "https" && !isLoopback(hostOf(u)) {
 		ask.ApplicationType = "web"
@@ -152,9 +156,11 @@ func methodFor(secret string, supported []string) string {
 func (l *Login) clientOf(ctx context.Context, r *realm, registered *registration, redirectURI string, scopes []string) (*client, error) {
 	switch {
 	case l.ClientID != "":
-		return l.ownClient(r), nil
+		c := l.ownClient(r.Methods)
+		return c, c.fits(r)
 	case l.MetadataURL != "" && r.Documents:
-		return &client{id: l.MetadataURL, method: authNone}, nil
+		c := l.documentClient()
+		return c, c.fits(r)
 	case registered.fits(redirectURI, scopes):
 		return registered.client(), nil
 	case r.Registration != "":
@@ -169,12 +175,43 @@ func (l *Login) clientOf(ctx context.Context, r *realm, registered *registration
 	return nil, fmt.Errorf("authorization server %s does not register clients: register one there by hand and give its client id", briefString(r.Issuer))
 }
 
-func (l *Login) ownClient(r *realm) *client {
-	c := &client{id: l.ClientID, secret: string(l.ClientSecret), method: l.ClientAuth}
-	if c.method == "" {
-		c.method = methodFor(c.secret, r.Methods)
+// ownClient is the one that was registered by hand, where these methods are
+// supported.
+func (l *Login) ownClient(methods []string) *client {
+	return newClient(l.ClientID, l.ClientSecret, l.ClientKey, l.ClientAuth, methods)
+}
+
+// documentClient is the one that MetadataURL describes.
+func (l *Login) documentClient() *client {
+	if l.ClientKey != nil {
+		return &client{id: l.MetadataURL, key: l.ClientKey, method: authKey}
+	}
+	return &client{id: l.MetadataURL, method: authNone}
+}
+
+// newClient returns a client that authenticates as its owner says (method), else
+// by its key, else in a way that is supported.
+func newClient(id string, secret Secret, key *Key, method string, supported []string) *client {
+	c := &client{id: id, secret: string(secret), key: key, method: method}
+	switch {
+	case c.method != "":
+	case key != nil:
+		c.method = authKey
+	default:
+		c.method = methodFor(c.secret, supported)
 	}
 	return c
+}
+
+// fits reports why the client cannot authenticate at an authorization server.
+func (c *client) fits(r *realm) error {
+	if c.method != authKey || c.key == nil {
+		return nil // authenticate tells
+	}
+	if err := c.key.fits(r.SigningAlgorithms); err != nil {
+		return fmt.Errorf("authorization server %s: %w", briefString(r.Issuer), err)
+	}
+	return nil
 }
 
 // checkIssuer keeps the credentials of a client that was registered by hand from
@@ -192,20 +229,28 @@ func (l *Login) checkIssuer(issuer, last string) error {
 	return nil
 }
 
-// authenticate adds to a request of the token endpoint who sends it.
-func (c *client) authenticate(form map[string][]string, header http.Header) error {
+// authenticate adds to a request to an authorization server who sends it.
+func (c *client) authenticate(form url.Values, header http.Header, issuer string) error {
 	switch c.method {
 	case authNone:
-		form["client_id"] = []string{c.id}
+		if c.id != "" {
+			form.Set("client_id", c.id)
+		}
+		return nil
+	case authKey:
+		if c.key == nil {
+			return errors.New("the private key of the client is missing")
+		}
+		return c.key.assert(form, c.id, issuer)
 	case authPost:
-		form["client_id"] = []string{c.id}
-		form["client_secret"] = []string{c.secret}
+		form.Set("client_id", c.id)
+		form.Set("client_secret", c.secret)
 	case authBasic:
 		header.Set("Authorization", basic(c.id, c.secret))
 	default:
-		return fmt.Errorf("client authentication %q is not supported: it is %s, %s or %s", c.method, authNone, authBasic, authPost)
+		return fmt.Errorf("client authentication %q is not supported: it is %s, %s, %s or %s", c.method, authNone, authBasic, authPost, authKey)
 	}
-	if c.method != authNone && c.secret == "" {
+	if c.secret == "" {
 		return errors.New("the client secret is missing")
 	}
 	return nil

@@ -2,18 +2,17 @@ package mcpauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
-	"sync"
 )
 
 // ClientCredentials lets a program in to one MCP server as itself, not as a
-// person: by the client credentials grant (RFC 6749 section 4.4) with a secret
-// that was registered by hand. It can be the Auth of a server of package
+// person: by the client credentials grant (RFC 6749 section 4.4) with a private
+// key or a secret that was registered by hand. It can be the Auth of a server of package
 // mcptool.
 //
 // Set the exported fields before the first use and leave them alone then. All
@@ -24,14 +23,17 @@ type ClientCredentials struct {
 	// Required.
 	Server string
 
-	// ClientID and ClientSecret are what the client was registered with.
-	// Required.
-	ClientID     string
+	// ClientID is what the client was registered with. Required.
+	ClientID string
+
+	// ClientKey is the client's private key, ClientSecret its secret. One of them
+	// is required; a key is better, since it is not sent.
+	ClientKey    *Key
 	ClientSecret Secret
 
-	// ClientAuth is how the client proves who it is: "client_secret_basic" or
-	// "client_secret_post". If empty, what the authorization server says that it
-	// takes.
+	// ClientAuth is how the client proves who it is: "private_key_jwt",
+	// "client_secret_basic" or "client_secret_post". If empty, by the key if there
+	// is one, else as the authorization server says that it takes the secret.
 	ClientAuth string
 
 	// ClientIssuer is the authorization server that knows ClientID: the secret
@@ -43,38 +45,35 @@ type ClientCredentials struct {
 	// supports, else none.
 	Scopes []string
 
-	// HTTPClient and AllowHosts are as in [Login].
-	HTTPClient *http.Client
-	AllowHosts []string
+	// RequireDPoP, HTTPClient and AllowHosts are as in [Login].
+	RequireDPoP bool
+	HTTPClient  *http.Client
+	AllowHosts  []string
 
 	// ChooseIssuer chooses one of several authorization servers. If nil, it is
 	// the first that works.
 	ChooseIssuer func(ctx context.Context, issuers []string) (string, error)
 
-	once    sync.Once
-	initErr error
-	server  *url.URL
-	web     *web
-
-	keeper keeper
-
-	mu     sync.Mutex // guards the field below
-	issuer string     // that gave the first token
+	unattended unattended
 }
 
 func (c *ClientCredentials) init() error {
-	c.once.Do(func() {
-		c.server, c.initErr = parseServer(c.Server, c.AllowHosts)
-		if c.initErr != nil {
-			return
+	return c.unattended.init(func() (grant, error) {
+		g := grant{
+			op: "ask for a token", server: c.Server, issuer: c.ClientIssuer, scopes: c.Scopes, bound: c.RequireDPoP,
+			httpClient: c.HTTPClient, allowHosts: c.AllowHosts, choose: c.ChooseIssuer,
+			client: func(methods []string) *client {
+				return newClient(c.ClientID, c.ClientSecret, c.ClientKey, c.ClientAuth, methods)
+			},
+			form: func(context.Context, source, Secret, []string) (url.Values, error) {
+				return url.Values{"grant_type": {"client_credentials"}}, nil
+			},
 		}
-		if c.ClientID == "" || c.ClientSecret == "" {
-			c.initErr = fmt.Errorf("%s: client credentials need a client id and its secret", c.name())
-			return
+		if c.ClientID == "" || c.ClientSecret == "" && c.ClientKey == nil {
+			return g, errors.New("client credentials need a client id and its secret or private key")
 		}
-		c.web, c.initErr = newWeb(c.HTTPClient, c.server, c.AllowHosts)
+		return g, nil
 	})
-	return c.initErr
 }
 
 // Authorize sets the access token on a request to the server, if there is one.
@@ -85,14 +84,7 @@ func (c *ClientCredentials) Authorize(req *http.Request) error {
 	if err := c.init(); err != nil {
 		return err
 	}
-	if t := c.keeper.current(); t != nil && t.ended(early) {
-		// As in Login.Authorize.
-		_ = c.keeper.renew(req.Context(), need{refused: string(t.Access), expired: true}, c.renew)
-		if err := req.Context().Err(); err != nil {
-			return err
-		}
-	}
-	return c.keeper.authorize(req, c.server, c.name())
+	return c.unattended.authorize(req)
 }
 
 // Refused is told that the server answered req with 401 or 403. It returns nil
@@ -102,79 +94,12 @@ func (c *ClientCredentials) Refused(req *http.Request, resp *http.Response) erro
 	if err := c.init(); err != nil {
 		return err
 	}
-	n, err := c.keeper.readNeed(req, resp, c.server)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.name(), err)
-	}
-	return c.keeper.renew(req.Context(), n, c.renew)
+	return c.unattended.refusedBy(req, resp)
 }
 
-// renew is the work of a flight.
-func (c *ClientCredentials) renew(ctx context.Context, n need) error {
-	old := c.keeper.current()
-	if old != nil && n.expired {
-		return c.request(ctx, old.from, old.Scopes)
-	}
-	if may, _ := c.keeper.learn(n.refused); !may && old != nil {
-		return fmt.Errorf("%s: the server refuses every token that %s issues for it", c.name(), briefString(old.Issuer()))
-	}
-	c.mu.Lock()
-	known := c.issuer
-	c.mu.Unlock()
-	if c.ClientIssuer != "" {
-		known = c.ClientIssuer
-	}
-	f := &finder{web: c.web, server: c.server, own: true, known: known, choose: c.ChooseIssuer}
-	r, err := f.find(ctx, n.challenge)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.name(), err)
-	}
-	if known != "" && !sameIssuer(r.Issuer, known) {
-		return fmt.Errorf("%s names the authorization server %s, and the client id is for %s", c.name(), briefString(r.Issuer), briefString(known))
-	}
-	scopes := scopesFor(r, n.challenge, c.Scopes)
-	if old != nil {
-		if n.stepUp && len(scopes) > 0 && containsAll(old.Scopes, scopes) {
-			return fmt.Errorf("%s: it wants the scopes %q for %s, which its token has", c.name(), scopes, n.operation)
-		}
-		scopes = union(old.Scopes, scopes)
-	}
-	method := c.ClientAuth
-	if method == "" {
-		method = methodFor(string(c.ClientSecret), r.Methods)
-	}
-	if err := c.request(ctx, r.source(&client{id: c.ClientID, method: method}), scopes); err != nil {
-		return err
-	}
-	c.keeper.renewed(&c.keeper.refreshes)
-	return nil
-}
-
-func (c *ClientCredentials) request(ctx context.Context, from source, scopes []string) error {
-	form := url.Values{"grant_type": {"client_credentials"}}
-	if len(scopes) > 0 {
-		form.Set("scope", strings.Join(scopes, " "))
-	}
-	self := &client{id: c.ClientID, secret: string(c.ClientSecret), method: from.Method}
-	t, err := requestToken(ctx, c.web, "ask for a token", from, self, form)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.name(), err)
-	}
-	if t.Scopes == nil {
-		t.Scopes = scopes
-	}
-	c.mu.Lock()
-	c.issuer = from.Issuer
-	c.mu.Unlock()
-	c.keeper.set(t)
-	return nil
-}
-
-func (c *ClientCredentials) name() string {
-	if c.server != nil {
-		return brief(c.server)
-	}
-	return briefString(c.Server)
+// Answered is as [Login.Answered].
+func (c *ClientCredentials) Answered(req *http.Request, resp *http.Response) (again bool) {
+	return c.init() == nil && c.unattended.keeper.hear(req, resp, c.unattended.server)
 }
 
 // String says what the credentials are for, without the secret.

@@ -67,10 +67,11 @@ func TestClientCredentialsRefused(t *testing.T) {
 		robot *mcpauth.ClientCredentials
 		want  string
 	}{
-		{&mcpauth.ClientCredentials{ClientID: "robot"}, "client id and its secret"},
+		{&mcpauth.ClientCredentials{ClientID: "robot"}, "client id and its secret or private key"},
 		{&mcpauth.ClientCredentials{ClientID: "robot", ClientSecret: "secret-wrong"}, "401 invalid_client"},
 		{&mcpauth.ClientCredentials{ClientID: "robot", ClientSecret: "secret-robot", ClientIssuer: other.Issuer}, "the client id is for " + other.Issuer},
-		{&mcpauth.ClientCredentials{ClientID: "robot", ClientSecret: "secret-robot", ClientAuth: "private_key_jwt"}, "not supported"},
+		{&mcpauth.ClientCredentials{ClientID: "robot", ClientSecret: "secret-robot", ClientAuth: "tls_client_auth"}, "not supported"},
+		{&mcpauth.ClientCredentials{ClientID: "robot", ClientSecret: "secret-robot", ClientAuth: "private_key_jwt"}, "private key of the client is missing"},
 	} {
 		tt.robot.Server = server.URL
 		if _, err := call(t.Context(), tt.robot, server.URL, "any"); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret-") {

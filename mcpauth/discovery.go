@@ -15,6 +15,10 @@ type protectedResource struct {
 	Resource string   `json:"resource"`
 	Issuers  []string `json:"authorization_servers"`
 	Scopes   []string `json:"scopes_supported"`
+
+	// RFC 9449 and RFC 9728: what is known of tokens that are bound to a key.
+	DPoP        []string `json:"dpop_signing_alg_values_supported"`
+	BoundTokens bool     `json:"dpop_bound_access_tokens_required"`
 }
 
 // An authServer is an authorization server's description of itself (RFC 8414,
@@ -31,6 +35,9 @@ type authServer struct {
 	PKCE          []string `json:"code_challenge_methods_supported"`
 	Documents     bool     `json:"client_id_metadata_document_supported"`
 	Iss           bool     `json:"authorization_response_iss_parameter_supported"`
+
+	SigningAlgorithms []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	DPoP              []string `json:"dpop_signing_alg_values_supported"`
 }
 
 // A realm is where a token for a server comes from.
@@ -39,6 +46,9 @@ type realm struct {
 	resource string   // for the parameter resource, as the server publishes it
 	scopes   []string // scopes_supported of the server
 	guessed  bool     // there is no metadata; the endpoints are where they once used to be
+
+	bound     bool // tokens are to be bound to a key
+	boundOnly bool // and no others are of use
 }
 
 // A finder finds out where a token for a server comes from.
@@ -57,6 +67,9 @@ type finder struct {
 	// authorization server: where nobody says for which, for the first.
 	own bool
 
+	// bound says that tokens have to be bound to a key, whatever the server says.
+	bound bool
+
 	// choose is [Login.ChooseIssuer].
 	choose func(ctx context.Context, issuers []string) (string, error)
 }
@@ -68,7 +81,11 @@ var errAbsent = errors.New("there is none")
 func (f *finder) find(ctx context.Context, ch challenge) (*realm, error) {
 	prm, err := f.protectedResource(ctx, ch)
 	if errors.Is(err, errAbsent) {
-		return f.legacy(ctx)
+		r, err := f.legacy(ctx)
+		if err == nil {
+			err = r.bind(ch, &protectedResource{}, f.bound)
+		}
+		return r, err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("protected resource metadata of %s: %w", brief(f.server), err)
@@ -81,7 +98,10 @@ func (f *finder) find(ctx context.Context, ch challenge) (*realm, error) {
 	for _, issuer := range issuers {
 		as, err := f.authServer(ctx, issuer)
 		if err == nil {
-			return &realm{authServer: *as, resource: prm.Resource, scopes: prm.Scopes}, nil
+			r := &realm{authServer: *as, resource: prm.Resource, scopes: prm.Scopes}
+			if err = r.bind(ch, prm, f.bound); err == nil {
+				return r, nil
+			}
 		}
 		problems = append(problems, fmt.Errorf("authorization server %s: %w", briefString(issuer), err))
 	}
@@ -327,6 +347,14 @@ func wellKnownURL(u *url.URL, wellKnown string) string {
 // answer gets no such latitude.
 func sameIssuer(a, b string) bool {
 	return a != "" && strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
+}
+
+func printableAll(words []string) []string {
+	short := make([]string, len(words))
+	for i, w := range words {
+		short[i] = printable(w)
+	}
+	return short
 }
 
 func briefAll(urls []string) []string {

@@ -26,6 +26,7 @@ type Flow struct {
 	web      *web
 	realm    *realm
 	client   *client
+	binding  binding
 	redirect string
 	scopes   []string
 	state    string
@@ -33,9 +34,9 @@ type Flow struct {
 	used     atomic.Bool
 }
 
-func newFlow(w *web, r *realm, c *client, redirectURI string, scopes []string) *Flow {
+func newFlow(w *web, r *realm, c *client, b binding, redirectURI string, scopes []string) *Flow {
 	return &Flow{
-		web: w, realm: r, client: c, redirect: redirectURI, scopes: scopes,
+		web: w, realm: r, client: c, binding: b, redirect: redirectURI, scopes: scopes,
 		state: rand.Text(), verifier: oauth2.GenerateVerifier(),
 	}
 }
@@ -54,6 +55,10 @@ func (f *Flow) AuthURL() string {
 	q.Set("resource", f.realm.resource)
 	q.Set("code_challenge", oauth2.S256ChallengeFromVerifier(f.verifier))
 	q.Set("code_challenge_method", "S256")
+	if f.binding.key != nil {
+		// The code as well is of use to nobody else then (RFC 9449 section 10).
+		q.Set("dpop_jkt", f.binding.key.thumbprint())
+	}
 	if len(f.scopes) > 0 {
 		q.Set("scope", strings.Join(f.scopes, " "))
 	}
@@ -102,7 +107,7 @@ func (f *Flow) Exchange(ctx context.Context, callbackURL string) (*Token, error)
 	// person another login. The request is bounded by itself.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
-	t, err := requestToken(ctx, f.web, "exchange the code", f.realm.source(f.client), f.client, url.Values{
+	t, err := requestToken(ctx, f.web, "exchange the code", f.realm.source(f.client), f.client, f.binding, url.Values{
 		"grant_type":    {"authorization_code"},
 		"code":          {code},
 		"redirect_uri":  {f.redirect},

@@ -178,7 +178,11 @@ func (l *Login) flow(ctx context.Context, rec *record, realm *realm, redirectURL
 		rec.setClient(realm.Issuer, c.registration)
 		l.saveQuietly(ctx, rec)
 	}
-	return newFlow(l.web, realm, c, redirectURL, scopes), c.registration != nil && c.registration == known, nil
+	b, err := realm.binding()
+	if err != nil {
+		return nil, false, err
+	}
+	return newFlow(l.web, realm, c, b, redirectURL, scopes), c.registration != nil && c.registration == known, nil
 }
 
 // saveQuietly saves what can be had again.
@@ -290,6 +294,10 @@ type Status struct {
 	// Expiry is when the access token ends. If zero, nobody knows.
 	Expiry time.Time
 
+	// Bound says that the access token is of use only with a key that this login
+	// has (DPoP).
+	Bound bool
+
 	// Refreshable says that no person is needed then.
 	Refreshable bool
 
@@ -319,7 +327,7 @@ func (l *Login) Status(ctx context.Context) (Status, error) {
 		t = l.usable(rec)
 	}
 	if t != nil {
-		st.LoggedIn = true
+		st.LoggedIn, st.Bound = true, t.bound
 		st.Issuer, st.ClientID = t.from.Issuer, t.from.ClientID
 		st.Expiry, st.Scopes, st.Refreshable = t.Expiry, t.Scopes, t.Refresh != ""
 	}

@@ -29,6 +29,8 @@ type keeper struct {
 	// refreshes and logins are those since a token was last known to work.
 	refreshes, logins streak
 
+	nonce string // the last that the server gave for proofs of a key
+
 	flight *flight // nil: none under way
 }
 
@@ -114,6 +116,13 @@ func (k *keeper) count(n need) {
 	}
 }
 
+// answer notes that a request is sent again, whose refusal nobody is told of.
+func (k *keeper) answer() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.answered++
+}
+
 // start is called with the lock held.
 func (k *keeper) start(ctx context.Context, n need, work func(context.Context, need) error) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -166,14 +175,58 @@ func (k *keeper) current() *Token {
 }
 
 // give sets the token on a request.
-func (k *keeper) give(req *http.Request) {
+func (k *keeper) give(req *http.Request) error {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.token == nil {
-		return
+	t, nonce := k.token, k.nonce
+	if t != nil {
+		k.given++
 	}
-	k.given++
-	req.Header.Set("Authorization", "Bearer "+string(k.token.Access))
+	k.mu.Unlock()
+	if t == nil {
+		return nil
+	}
+	if !t.bound {
+		req.Header.Set("Authorization", "Bearer "+string(t.Access))
+		return nil
+	}
+	proof, err := t.key.proof(req.Method, target(req.URL, req.Host), string(t.Access), nonce)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "DPoP "+string(t.Access))
+	req.Header.Set(dpopHeader, proof)
+	return nil
+}
+
+// hear takes the nonce that a response of the server may bring. It reports
+// whether the request is to be sent again with it: that is so if it was refused
+// for want of one, and did not have this one. The token was not judged then.
+func (k *keeper) hear(req *http.Request, resp *http.Response, server *url.URL) (again bool) {
+	nonce := readNonce(resp.Header)
+	if nonce == "" || origin(req.URL) != origin(server) {
+		return false
+	}
+	k.mu.Lock()
+	k.nonce = nonce
+	k.mu.Unlock()
+	if resp.StatusCode != http.StatusUnauthorized || !readChallenge(resp.Header).nonce {
+		return false
+	}
+	sent, err := readJWT(req.Header.Get(dpopHeader))
+	if err != nil || sent.Nonce == nonce {
+		return false
+	}
+	k.refuse(credentials(req))
+	return true
+}
+
+// credentials returns the access token of a request, or "".
+func credentials(req *http.Request) string {
+	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "bearer") || strings.EqualFold(scheme, "dpop") {
+		return token
+	}
+	return ""
 }
 
 // A streak counts renewals that nothing good is known to have come of. A server
@@ -237,9 +290,14 @@ func (k *keeper) authorize(req *http.Request, server *url.URL, name string) erro
 	if origin(req.URL) != origin(server) {
 		return fmt.Errorf("%s: a request to %s://%s must not carry its token", name, req.URL.Scheme, req.URL.Host)
 	}
-	k.give(req)
+	if err := k.give(req); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
 	return nil
 }
+
+// Another token, with another proof of the same key, would fare no better.
+var errProof = errors.New("it does not take the proof of the key that the token is bound to (invalid_dpop_proof): is the clock of this machine right?")
 
 var errForbidden = errors.New("it refuses the request to this user (403), and another login would not change that")
 
@@ -250,13 +308,14 @@ func (k *keeper) readNeed(req *http.Request, resp *http.Response, server *url.UR
 		return need{}, fmt.Errorf("another server refuses the request, %s://%s", req.URL.Scheme, req.URL.Host)
 	}
 	n := need{challenge: readChallenge(resp.Header)}
-	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	if strings.EqualFold(scheme, "bearer") {
-		n.refused = token
-		k.refuse(token)
+	if n.refused = credentials(req); n.refused != "" {
+		k.refuse(n.refused)
 	}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
+		if n.challenge.problem == "invalid_dpop_proof" && req.Header.Get(dpopHeader) != "" {
+			return n, errProof
+		}
 		return n, nil
 	case http.StatusForbidden:
 		if n.challenge.problem != "insufficient_scope" {

@@ -55,9 +55,13 @@ type Login struct {
 	// ClientSecret belongs to ClientID. If empty, the client has none.
 	ClientSecret Secret
 
-	// ClientAuth is how the client proves who it is: "client_secret_basic",
-	// "client_secret_post" or "none". If empty, what the authorization server
-	// says that it takes.
+	// ClientKey belongs to ClientID, or to the key in the document of
+	// MetadataURL. If nil, the client has none.
+	ClientKey *Key
+
+	// ClientAuth is how the client proves who it is: "private_key_jwt",
+	// "client_secret_basic", "client_secret_post" or "none". If empty, by
+	// ClientKey, else what the authorization server says that it takes.
 	ClientAuth string
 
 	// ClientIssuer is the authorization server that knows ClientID. If empty, it
@@ -77,6 +81,11 @@ type Login struct {
 	// If nil, those of the challenge are, else all that the server says it
 	// supports, else none.
 	Scopes []string
+
+	// RequireDPoP takes only tokens that are bound to a key of this login, and so
+	// of no use to a thief (RFC 9449). If false, they are bound where both servers
+	// know of that, or the MCP server requires it.
+	RequireDPoP bool
 
 	// Store keeps tokens and registrations. If nil, it is [DefaultStore].
 	Store Store
@@ -136,6 +145,10 @@ func (l *Login) init() error {
 				return
 			}
 		}
+		if l.ClientKey != nil && l.ClientID == "" && l.MetadataURL == "" {
+			l.initErr = fmt.Errorf("%s: ClientKey needs the ClientID or the MetadataURL that it belongs to", l.name())
+			return
+		}
 		l.store = l.Store
 		if l.store == nil {
 			l.store = DefaultStore()
@@ -184,11 +197,25 @@ func (l *Login) Refused(req *http.Request, resp *http.Response) error {
 	if err := l.init(); err != nil {
 		return err
 	}
+	if l.keeper.hear(req, resp, l.server) {
+		l.keeper.answer()
+		return nil
+	}
 	n, err := l.keeper.readNeed(req, resp, l.server)
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.name(), err)
 	}
 	return l.keeper.renew(req.Context(), n, l.renew)
+}
+
+// Answered may be told of every response to a request that Authorize was called
+// for: those of a server that wants nonces in the proofs of a key (DPoP) bring
+// the next one. It returns true if the request was refused for want of it and
+// is to be sent again, with new credentials; nobody has to be asked for that,
+// and [Login.Refused] need not be told. Whoever does not call it loses a request
+// for each new nonce.
+func (l *Login) Answered(req *http.Request, resp *http.Response) (again bool) {
+	return l.init() == nil && l.keeper.hear(req, resp, l.server)
 }
 
 // loadOnce reads the saved token, the first time.
@@ -216,6 +243,9 @@ func (l *Login) loadOnce(ctx context.Context) error {
 // one that the person set, or by an authorization server that is not the client's.
 func (l *Login) usable(rec *record) *Token {
 	t := rec.token()
+	if t != nil && l.RequireDPoP && !t.bound {
+		return nil
+	}
 	if t == nil || l.ClientID == "" || t.from.ClientID == "" {
 		return t
 	}
@@ -282,6 +312,9 @@ func (l *Login) renewExpired(ctx context.Context, rec *record, token *Token) err
 func (l *Login) renewRefused(ctx context.Context, rec *record, token *Token, n need) error {
 	mayRefresh, mayLogin := l.keeper.learn(n.refused)
 	realm, err := l.find(ctx, rec, n.challenge)
+	if token != nil && realm != nil && realm.boundOnly && !token.bound {
+		token = nil // it is refused for what it is, and so would be what came of it
+	}
 	if token != nil && token.Refresh != "" && !n.stepUp && mayRefresh && (err != nil || sameIssuer(realm.Issuer, token.Issuer())) {
 		from := token.from
 		if err == nil {
@@ -335,7 +368,7 @@ func (l *Login) find(ctx context.Context, rec *record, ch challenge) (*realm, er
 	if l.ClientID != "" && l.ClientIssuer != "" {
 		known = l.ClientIssuer
 	}
-	f := &finder{web: l.web, server: l.server, code: true, own: l.ClientID != "", known: known, choose: l.ChooseIssuer}
+	f := &finder{web: l.web, server: l.server, code: true, own: l.ClientID != "", bound: l.RequireDPoP, known: known, choose: l.ChooseIssuer}
 	realm, err := f.find(ctx, ch)
 	if err != nil {
 		return nil, fmt.Errorf("%s: login: %w", l.name(), err)
@@ -378,11 +411,14 @@ func (l *Login) refresh(ctx context.Context, rec *record, old *Token, from sourc
 // clientOfToken returns the client that a token was given to.
 func (l *Login) clientOfToken(rec *record, from source) *client {
 	if l.ClientID != "" {
-		c := &client{id: l.ClientID, secret: string(l.ClientSecret), method: l.ClientAuth}
-		if c.method == "" {
-			c.method = from.Method
+		method := l.ClientAuth
+		if method == "" && l.ClientKey == nil {
+			method = from.Method
 		}
-		return c
+		return newClient(l.ClientID, l.ClientSecret, l.ClientKey, method, nil)
+	}
+	if from.Method == authKey && from.ClientID == l.MetadataURL {
+		return l.documentClient()
 	}
 	if reg := rec.Clients[from.Issuer]; reg != nil && reg.ClientID == from.ClientID {
 		return reg.client()

@@ -22,14 +22,27 @@ type savedToken struct {
 	Expiry  time.Time `json:"expiry,omitzero"`
 	Scopes  []string  `json:"scopes,omitempty"`
 	From    source    `json:"from"`
+
+	// Key is what the tokens are bound to, as PKCS #8; Bound says that the access
+	// token is.
+	Key   []byte `json:"dpop_key,omitempty"`
+	Bound bool   `json:"dpop,omitempty"`
 }
 
 func (r *record) token() *Token {
 	if r.Token == nil || r.Token.Access == "" {
 		return nil
 	}
-	t := r.Token
-	return &Token{Access: Secret(t.Access), Refresh: Secret(t.Refresh), Expiry: t.Expiry, Scopes: t.Scopes, from: t.From}
+	saved := r.Token
+	t := &Token{Access: Secret(saved.Access), Refresh: Secret(saved.Refresh), Expiry: saved.Expiry, Scopes: saved.Scopes, from: saved.From}
+	if len(saved.Key) > 0 {
+		key, err := decodeProofKey(saved.Key)
+		if err != nil {
+			return nil // of no use without
+		}
+		t.key, t.bound = key, saved.Bound
+	}
+	return t
 }
 
 func (r *record) setToken(t *Token) {
@@ -37,7 +50,7 @@ func (r *record) setToken(t *Token) {
 		r.Token = nil
 		return
 	}
-	r.Token = &savedToken{string(t.Access), string(t.Refresh), t.Expiry, t.Scopes, t.from}
+	r.Token = &savedToken{string(t.Access), string(t.Refresh), t.Expiry, t.Scopes, t.from, t.key.encode(), t.bound}
 }
 
 func (r *record) setClient(issuer string, reg *registration) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,7 +21,8 @@ const (
 	early = 10 * time.Second
 )
 
-// A Token lets its bearer in to one MCP server.
+// A Token lets its bearer in to one MCP server. If it is bound to a key (DPoP),
+// it has that inside.
 type Token struct {
 	// Access is the access token.
 	Access Secret
@@ -37,6 +39,11 @@ type Token struct {
 
 	// from is needed to refresh it.
 	from source
+
+	// key is what the tokens are bound to: the refresh token, and if bound is set
+	// the access token. If nil, to nothing.
+	key   *proofKey
+	bound bool
 }
 
 // A source is where a token came from. It holds no secrets.
@@ -72,11 +79,11 @@ type tokenAnswer struct {
 
 // requestToken asks a token endpoint for a token. The form holds the grant; the
 // resource and the client are added here.
-func requestToken(ctx context.Context, w *web, op string, from source, c *client, form url.Values) (*Token, error) {
+func requestToken(ctx context.Context, w *web, op string, from source, c *client, b binding, form url.Values) (*Token, error) {
 	if from.Resource != "" {
 		form.Set("resource", from.Resource)
 	}
-	got, err := w.postForm(ctx, from.Token, c, form)
+	got, err := w.postForm(ctx, from.Token, from.Issuer, c, b.key, form)
 	if err != nil {
 		return nil, fmt.Errorf("%s at %s: %w", op, briefString(from.Token), err)
 	}
@@ -90,10 +97,16 @@ func requestToken(ctx context.Context, w *web, op string, from source, c *client
 	if a.Access == "" || !isHeaderValue(a.Access) {
 		return nil, fmt.Errorf("%s: the answer of %s has no access_token that can be used", op, briefString(from.Token))
 	}
-	if a.Type != "" && !strings.EqualFold(a.Type, "bearer") {
-		return nil, fmt.Errorf("%s: the token is of the type %q, and only bearer tokens are supported", op, printable(a.Type))
+	bound := b.key != nil && strings.EqualFold(a.Type, dpopHeader)
+	switch {
+	case b.required && !bound:
+		return nil, fmt.Errorf("%s: the token is of the type %q, and has to be bound to a key (DPoP)", op, printable(a.Type))
+	case a.Type != "" && !bound && !strings.EqualFold(a.Type, "bearer"):
+		return nil, fmt.Errorf("%s: the token is of the type %q, which is not supported", op, printable(a.Type))
 	}
-	t := &Token{Access: Secret(a.Access), Refresh: Secret(a.Refresh), from: from}
+	// The key stays also where the answer is a bearer token: the refresh token may
+	// be bound alone (RFC 9449 section 5).
+	t := &Token{Access: Secret(a.Access), Refresh: Secret(a.Refresh), from: from, key: b.key, bound: bound}
 	if seconds, err := a.Expires.Float64(); err == nil && seconds > 0 {
 		// Some servers mean "never" by more seconds than a Duration has.
 		t.Expiry = time.Now().Add(time.Duration(min(seconds, 1e9)) * time.Second)
@@ -107,7 +120,7 @@ func requestToken(ctx context.Context, w *web, op string, from source, c *client
 // refreshToken exchanges a refresh token. What the answer does not say anew
 // stays as it was.
 func refreshToken(ctx context.Context, w *web, old *Token, from source, c *client) (*Token, error) {
-	t, err := requestToken(ctx, w, "refresh the token", from, c, url.Values{
+	t, err := requestToken(ctx, w, "refresh the token", from, c, binding{old.key, old.bound}, url.Values{
 		"grant_type":    {"refresh_token"},
 		"refresh_token": {string(old.Refresh)},
 	})
@@ -131,7 +144,7 @@ func revoke(ctx context.Context, w *web, t *Token, c *client) error {
 		// With it go the access tokens that came of it.
 		form = url.Values{"token": {string(t.Refresh)}, "token_type_hint": {"refresh_token"}}
 	}
-	got, err := w.postForm(ctx, t.from.Revocation, c, form)
+	got, err := w.postForm(ctx, t.from.Revocation, t.from.Issuer, c, nil, form)
 	if err != nil {
 		return fmt.Errorf("%s at %s: %w", op, briefString(t.from.Revocation), err)
 	}
@@ -141,12 +154,41 @@ func revoke(ctx context.Context, w *web, t *Token, c *client) error {
 	return nil
 }
 
-func (w *web) postForm(ctx context.Context, target string, c *client, form url.Values) (*answer, error) {
-	header := http.Header{}
-	if err := c.authenticate(form, header); err != nil {
-		return nil, err
+// postForm sends a form to an endpoint of an authorization server, with a proof
+// of the key if there is one: twice, if the server wants a nonce in the proof
+// that only its answer tells.
+func (w *web) postForm(ctx context.Context, endpoint, issuer string, c *client, key *proofKey, form url.Values) (*answer, error) {
+	for again := key != nil; ; again = false {
+		header := http.Header{}
+		if err := c.authenticate(form, header, issuer); err != nil {
+			return nil, err
+		}
+		nonce := ""
+		if key != nil {
+			u, err := url.Parse(endpoint)
+			if err != nil {
+				return nil, errors.New("its URL is malformed")
+			}
+			nonce = w.nonces.get(origin(u))
+			proof, err := key.proof(http.MethodPost, target(u, ""), "", nonce)
+			if err != nil {
+				return nil, err
+			}
+			header.Set(dpopHeader, proof)
+		}
+		got, err := w.post(ctx, endpoint, "application/x-www-form-urlencoded", []byte(form.Encode()), header)
+		if err != nil || key == nil {
+			return got, err
+		}
+		next := readNonce(got.header)
+		if next != "" {
+			u, _ := url.Parse(endpoint)
+			w.nonces.set(origin(u), next)
+		}
+		if !again || next == "" || next == nonce || got.status < 400 || got.status >= 500 || got.oauthError("", form).Code != useNonce {
+			return got, nil
+		}
 	}
-	return w.post(ctx, target, "application/x-www-form-urlencoded", []byte(form.Encode()), header)
 }
 
 // oauthError reads an answer that refuses a form (RFC 6749 section 5.2). The body
@@ -160,7 +202,7 @@ func (a *answer) oauthError(op string, form url.Values) *Error {
 	if err := a.decode(&body); err != nil {
 		body.Code, body.Description = "", ""
 	}
-	for _, name := range []string{"code", "code_verifier", "refresh_token", "token", "client_secret"} {
+	for _, name := range []string{"code", "code_verifier", "refresh_token", "token", "client_secret", "client_assertion", "assertion", "subject_token"} {
 		if secret := form.Get(name); secret != "" {
 			body.Code = strings.ReplaceAll(body.Code, secret, hidden)
 			body.Description = strings.ReplaceAll(body.Description, secret, hidden)

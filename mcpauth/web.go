@@ -26,6 +26,7 @@ type web struct {
 	guarded    *http.Client // see newGuard
 	allowHosts []string
 	loopback   bool // the server is on this machine
+	nonces     nonces
 }
 
 func newWeb(base *http.Client, server *url.URL, allowHosts []string) (*web, error) {
@@ -33,7 +34,7 @@ func newWeb(base *http.Client, server *url.URL, allowHosts []string) (*web, erro
 	if err != nil {
 		return nil, err
 	}
-	return &web{guarded, allowHosts, isLoopback(hostOf(server))}, nil
+	return &web{guarded: guarded, allowHosts: allowHosts, loopback: isLoopback(hostOf(server))}, nil
 }
 
 // An answer is an HTTP response that was read.
