@@ -1,6 +1,7 @@
 package tramontane
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -135,12 +136,20 @@ func (d *driver) callTool(c loop.Call) (loop.Event, error) {
 		defer func() { <-d.slots }()
 	case <-d.ctx.Done():
 	}
-	if err := d.ctx.Err(); err != nil { // perhaps both were ready
+	switch err := d.ctx.Err(); { // perhaps both were ready
+	case err != nil && c.Handle != nil:
+		return &loop.ToolLeft{Key: c.Key}, err // what it began goes on
+	case err != nil:
 		return &loop.ToolReturned{Key: c.Key, Text: "Error: the call was not made: the run was cancelled.", IsError: true}, err
 	}
 	call := publicCall(c)
-	result, text, err := d.callSafely(d.tools[c.Name], &call)
+	keeper := &keeper{to: d.handles, key: c.Key, some: c.Handle != nil}
+	defer keeper.close() // also if the tool ends its goroutine
+	result, text, err := d.callSafely(context.WithValue(d.ctx, keeperKey{}, keeper), d.tools[c.Name], &call)
+	kept := keeper.close()
 	switch {
+	case err != nil && d.ctx.Err() != nil && kept:
+		return &loop.ToolLeft{Key: c.Key}, err
 	case errors.Is(err, ErrOutcomeUnknown), err != nil && d.ctx.Err() != nil:
 		return &loop.ToolLost{Key: c.Key, Message: d.fit(c.Key, err.Error())}, err
 	case err != nil:
@@ -155,14 +164,13 @@ func (d *driver) callTool(c loop.Call) (loop.Event, error) {
 
 // callSafely returns what a tool has to say, and its text. It turns a panic of
 // the tool, or over a result with nil in it, into an error.
-func (d *driver) callSafely(tool Tool, call *Call) (result *ToolResult, text string, err error) {
+func (d *driver) callSafely(ctx context.Context, tool Tool, call *Call) (result *ToolResult, text string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.runner.logger().Error("tool panicked", "tool", call.Name, "call", call.Key, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("tool %s panicked: %v", call.Name, p)
 		}
 	}()
-	ctx := d.ctx
 	if d.reports != nil {
 		ctx = emits(ctx, d.reports, call)
 	}

@@ -30,6 +30,7 @@ type driver struct {
 	arrivals chan arrival  // what came back from the goroutines
 	flying   int           // arrivals to come
 	slots    chan struct{} // held by the calls that run
+	handles  *handles      // that the calls gave
 	entries  mistral.Entries
 	text     string
 	told     int   // calls of the turn whose results were emitted
@@ -76,7 +77,7 @@ func (d *driver) run(ctx context.Context, first loop.Event) (*Result, error) {
 			return d.finish()
 		}
 		if event == nil {
-			continue // the context ended, or something was reported
+			continue // the context ended, or something came for next time
 		}
 		d.step(event)
 	}
@@ -93,7 +94,7 @@ func (d *driver) stop() {
 }
 
 // next returns what came back next; nothing, if the context ended or something
-// was reported meanwhile; and false, if nothing is left to come.
+// came meanwhile; and false, if nothing is left to come.
 func (d *driver) next(cancelled bool) (loop.Event, bool) {
 	if len(d.inline) > 0 {
 		event := d.inline[0]
@@ -115,7 +116,12 @@ func (d *driver) next(cancelled bool) (loop.Event, bool) {
 	case a := <-d.arrivals:
 		d.flying--
 		d.keepError(a)
-		return a.event, true
+		// What a call gave stands before its end.
+		d.inline = append(d.handles.take(), a.event)
+		return nil, true
+	case <-d.handles.ready:
+		d.inline = d.handles.take()
+		return nil, true
 	case <-ready:
 		d.takeReports()
 		return nil, true
@@ -175,6 +181,9 @@ func (d *driver) step(event loop.Event) {
 			d.emit(&FoundEvent{Entries: c.Outputs})
 		}
 	}
+	if e, ok := event.(*loop.ToolKept); ok {
+		d.tellKept(e.Key)
+	}
 	d.tell(before)
 	var asks []loop.Call
 	for _, command := range commands {
@@ -223,6 +232,8 @@ func (d *driver) keepError(a arrival) {
 		d.callErrs[e.Key] = a.err
 	case *loop.ToolLost:
 		d.callErrs[e.Key] = a.err
+	case *loop.ToolLeft:
+		d.callErrs[e.Key] = a.err
 	default:
 		if a.err != nil {
 			d.cause = a.err
@@ -254,6 +265,15 @@ func (d *driver) tell(before loop.State) {
 	}
 }
 
+// tellKept emits that a call has a handle.
+func (d *driver) tellKept(key string) {
+	for _, c := range d.state.Calls {
+		if c.Key == key && c.Handle != nil {
+			d.emit(&KeptEvent{Call: publicCall(c), State: &State{state: d.state}})
+		}
+	}
+}
+
 // settledFirst returns how many calls are settled before the first that is not.
 func settledFirst(calls []loop.Call) int {
 	i := slices.IndexFunc(calls, func(c loop.Call) bool { return c.Status != loop.Settled })
@@ -268,7 +288,7 @@ func publicCall(c loop.Call) Call {
 	if !json.Valid(arguments) {
 		arguments, _ = json.Marshal(c.Arguments) // a string never fails
 	}
-	return Call{Key: c.Key, ID: c.ID, Name: c.Name, Arguments: arguments}
+	return Call{Key: c.Key, ID: c.ID, Name: c.Name, Arguments: arguments, Handle: c.Handle}
 }
 
 // finish makes of the last state what the caller gets.
@@ -327,6 +347,9 @@ func (d *driver) result() *Result {
 	for _, c := range d.state.Calls {
 		if c.Status == loop.Waiting {
 			r.Pending = append(r.Pending, publicCall(c))
+		}
+		if c.Handle != nil {
+			r.Kept = append(r.Kept, publicCall(c))
 		}
 	}
 	return r

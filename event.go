@@ -7,8 +7,8 @@ import (
 )
 
 // An Event is something that happens in a streamed run: a *[ReplyEvent],
-// *[FoundEvent], *[ResultEvent] or *[DoneEvent], or what tools and servers
-// report meanwhile: a *[ProgressEvent], *[LogEvent], *[ServerEvent] or
+// *[FoundEvent], *[KeptEvent], *[ResultEvent] or *[DoneEvent], or what tools and
+// servers report meanwhile: a *[ProgressEvent], *[LogEvent], *[ServerEvent] or
 // *[ToolsChangedEvent]. More kinds may come: pass over those that you do not
 // know.
 type Event interface{ isEvent() }
@@ -23,6 +23,18 @@ type ReplyEvent struct {
 // the stream of the reply broke.
 type FoundEvent struct {
 	Entries mistral.Entries
+}
+
+// KeptEvent says that a call has begun something that outlives it; see [Keep].
+// There may be several for one call.
+type KeptEvent struct {
+	// Call is the call, with its Handle.
+	Call Call
+
+	// State is the run as it stands, never nil: whoever stores it can resume the
+	// run if the program dies before its end. Other calls that are under way by
+	// then are of unknown outcome.
+	State *State
 }
 
 // ResultEvent is the result of a call that the program answers, in the order of
@@ -117,6 +129,7 @@ type DoneEvent struct {
 
 func (*ReplyEvent) isEvent()        {}
 func (*FoundEvent) isEvent()        {}
+func (*KeptEvent) isEvent()         {}
 func (*ResultEvent) isEvent()       {}
 func (*ProgressEvent) isEvent()     {}
 func (*LogEvent) isEvent()          {}

@@ -61,6 +61,10 @@ type Result struct {
 	// Pending are the calls that wait for a person's word.
 	Pending []Call
 
+	// Kept are the calls that go on though the run has ended, each with the
+	// Handle that its tool gave to [Keep]. A resumed run goes on with them.
+	Kept []Call
+
 	// Resources are the texts of results that were too long to be told whole
 	// (see [Runner]), by the URIs that the model was told, and those of the
 	// Resources of [RunOptions].

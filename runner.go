@@ -228,6 +228,7 @@ func (r *Runner) newDriver(input []mistral.Entry, opts *RunOptions) (*driver, lo
 		yield:     func(Event) {},
 		arrivals:  make(chan arrival),
 		slots:     make(chan struct{}, orDefault(r.MaxParallel, defaultMaxParallel)),
+		handles:   &handles{ready: make(chan struct{}, 1)},
 		listed:    make(chan struct{}),
 		callErrs:  map[string]error{},
 		results:   map[string]*ToolResult{},

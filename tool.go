@@ -25,7 +25,8 @@ type Tool interface {
 	// [ErrOutcomeUnknown].
 	//
 	// If ctx ends, Call should return soon, with ctx's error: the run waits for
-	// it, and takes the outcome of a call that then fails as unknown.
+	// it, and takes the outcome of a call that then fails as unknown, unless
+	// [Keep] has a handle of what the call began.
 	Call(ctx context.Context, call *Call) (*ToolResult, error)
 }
 
@@ -119,4 +120,9 @@ type Call struct {
 	// nothing else; where a call is only shown, see [ResultEvent], it may be
 	// what the model sent instead of one.
 	Arguments json.RawMessage
+
+	// Handle is what an earlier part of the run gave to [Keep] in this call: the
+	// tool goes on with what it names, and begins nothing anew. If nil, nothing
+	// was begun.
+	Handle json.RawMessage
 }
