@@ -51,6 +51,10 @@ type driver struct {
 	mu      sync.Mutex             // guards the fields below
 	results map[string]*ToolResult // of the turn, by key
 	wholes  []ResourceContent      // texts of results that were cut
+
+	conversation string        // as the state has it, for Sample
+	model        string        // that Sample asks, once it was looked up
+	sampled      mistral.Usage // by Sample
 }
 
 // An arrival is an event, and the error behind it if there is one.
@@ -62,8 +66,9 @@ type arrival struct {
 // run takes the run from its first event to its end, and returns when every
 // goroutine has ended.
 func (d *driver) run(ctx context.Context, first loop.Event) (*Result, error) {
-	d.ctx, d.cancel = context.WithCancel(emits(ctx, d.reports, nil))
+	d.ctx, d.cancel = context.WithCancel(context.WithValue(emits(ctx, d.reports, nil), samplerKey{}, d))
 	defer d.stop()
+	d.conversation = d.state.ConversationID // no goroutine runs yet
 	d.inline = []loop.Event{first}
 	cancelled := false
 	for {
@@ -175,6 +180,11 @@ func (d *driver) step(event loop.Event) {
 	before := d.state
 	var commands []loop.Command
 	d.state, commands = loop.Step(d.state, event)
+	if d.state.ConversationID != before.ConversationID {
+		d.mu.Lock()
+		d.conversation = d.state.ConversationID
+		d.mu.Unlock()
+	}
 	for _, command := range commands {
 		if c, ok := command.(*loop.ShowReply); ok { // it stands before the results of its calls
 			d.show(c.Outputs)
@@ -326,17 +336,23 @@ func (d *driver) failure() error {
 }
 
 func (d *driver) result() *Result {
+	state := d.state
+	d.mu.Lock()
+	state.Usage.PromptTokens += d.sampled.PromptTokens
+	state.Usage.CompletionTokens += d.sampled.CompletionTokens
+	state.Usage.TotalTokens += d.sampled.TotalTokens
+	d.mu.Unlock()
 	r := &Result{
-		Reason:         Reason(d.state.Reason),
+		Reason:         Reason(state.Reason),
 		Entries:        d.entries,
 		Text:           d.text,
-		ConversationID: d.state.ConversationID,
+		ConversationID: state.ConversationID,
 		Usage: mistral.Usage{
-			PromptTokens:     d.state.Usage.PromptTokens,
-			CompletionTokens: d.state.Usage.CompletionTokens,
-			TotalTokens:      d.state.Usage.TotalTokens,
+			PromptTokens:     state.Usage.PromptTokens,
+			CompletionTokens: state.Usage.CompletionTokens,
+			TotalTokens:      state.Usage.TotalTokens,
 		},
-		State: &State{state: d.state},
+		State: &State{state: state},
 	}
 	if r.Reason == "" {
 		r.Reason = ReasonFailed // the run never began

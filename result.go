@@ -55,7 +55,8 @@ type Result struct {
 	// empty if the API keeps none.
 	ConversationID string
 
-	// Usage sums the tokens of the run, over all its parts if it was resumed.
+	// Usage sums the tokens of the run, over all its parts if it was resumed, and
+	// those of [Sample].
 	Usage mistral.Usage
 
 	// Pending are the calls that wait for a person's word.

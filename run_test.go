@@ -23,6 +23,7 @@ type api struct {
 	replies []string   // outputs, as a JSON array, or events of a stream
 	agent   string
 	history string
+	started string   // a conversation
 	got     []string // "METHOD /path body"
 }
 
@@ -52,6 +53,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Write([]byte(a.agent))
 	case a.history != "" && strings.HasSuffix(r.URL.Path, "/history"):
 		w.Write([]byte(`{"object":"conversation.history","conversation_id":"conv_1","entries":` + a.history + `}`))
+	case r.Method == http.MethodGet && a.started != "" && r.URL.Path == "/v1/conversations/conv_1":
+		w.Write([]byte(a.started))
 	case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/v1/conversations"):
 		if len(a.replies) == 0 {
 			a.t.Error("more requests than replies")
