@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // A FileStore keeps each key in a file of its own, which only the owner can
@@ -86,14 +87,17 @@ func (s FileStore) Delete(_ context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, fileName(key)+".json")
-	// A process that was killed in Save leaves its secrets in a temporary file.
-	left, err := filepath.Glob(path + ".*.tmp")
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	for _, path := range append(left, path) {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	name := fileName(key) + ".json"
+	for _, file := range files {
+		// A process that was killed in Save leaves its secrets in a temporary file.
+		if left := file.Name(); left != name && !strings.HasPrefix(left, name+".") {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, file.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

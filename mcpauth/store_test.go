@@ -333,6 +333,21 @@ func TestFileStoreDamage(t *testing.T) {
 	}
 }
 
+// The directory is a name, not a pattern.
+func TestFileStoreOddDirectory(t *testing.T) {
+	t.Parallel()
+	store := mcpauth.FileStore{Dir: filepath.Join(t.TempDir(), "[odd*")}
+	if err := store.Save(t.Context(), key, []byte("secret")); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Delete(t.Context(), key); err != nil {
+		t.Errorf("Delete: %v", err)
+	}
+	if left, _ := os.ReadDir(store.Dir); len(left) != 0 {
+		t.Errorf("Delete leaves %v", left)
+	}
+}
+
 func TestKeyringErrors(t *testing.T) {
 	t.Cleanup(keyring.MockInit)
 	broken := errors.New("no daemon")
