@@ -57,8 +57,7 @@ type httpLink struct {
 	ctx      context.Context // ends with the link
 	cancel   context.CancelCauseFunc
 	running  sync.WaitGroup // our goroutines
-	incoming chan jsonrpc.Message
-	over     chan struct{} // closed when the link has ended
+	incoming inbox
 	answers  chan struct{} // holds whether a request was answered of late
 
 	closeOnce sync.Once
@@ -85,12 +84,11 @@ func newHTTPLink(_ context.Context, s *Server) (link, error) {
 		url:      r.endpoint.String(),
 		logger:   s.logger().With("server", s.Name),
 		patience: httpPatience,
-		incoming: make(chan jsonrpc.Message),
-		over:     make(chan struct{}),
 		answers:  make(chan struct{}, 1),
 		closed:   make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.incoming = inbox{next: make(chan jsonrpc.Message), over: c.ctx.Done()}
 	return c, nil
 }
 
@@ -106,20 +104,10 @@ func (c *httpLink) SessionID() string {
 
 // Read returns the next message of any stream.
 func (c *httpLink) Read(context.Context) (jsonrpc.Message, error) {
-	select {
-	case msg := <-c.incoming:
+	if msg := c.incoming.get(c.running.Wait); msg != nil {
 		return msg, nil
-	case <-c.over:
-		return nil, c.ended()
 	}
-}
-
-// deliver hands a message to Read.
-func (c *httpLink) deliver(msg jsonrpc.Message) {
-	select {
-	case c.incoming <- msg:
-	case <-c.over:
-	}
+	return nil, c.ended()
 }
 
 // Write sends msg: a request in a goroutine of its own, whose failure is the
@@ -127,7 +115,7 @@ func (c *httpLink) deliver(msg jsonrpc.Message) {
 // logged, since the next request shows whether the server can be had.
 func (c *httpLink) Write(ctx context.Context, msg jsonrpc.Message) error {
 	if err := c.ended(); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNotSent, err)
 	}
 	data, err := jsonrpc.EncodeMessage(msg)
 	if err != nil {
@@ -140,7 +128,7 @@ func (c *httpLink) Write(ctx context.Context, msg jsonrpc.Message) error {
 	switch {
 	case ok && req.IsCall():
 		if !c.start(func() { c.call(ctx, req, data) }) {
-			return c.ended()
+			return fmt.Errorf("%w: %w", errNotSent, c.ended())
 		}
 		return nil
 	case ok && req.Method == "notifications/cancelled" && c.isModern():
@@ -155,7 +143,7 @@ func (c *httpLink) Write(ctx context.Context, msg jsonrpc.Message) error {
 		case <-answered:
 		case <-time.After(listenPatience):
 		case <-ctx.Done():
-		case <-c.over:
+		case <-c.ctx.Done():
 		}
 		return nil
 	default:
@@ -243,7 +231,7 @@ func (c *httpLink) call(ctx context.Context, req *jsonrpc.Request, data []byte) 
 		return
 	}
 	c.codec.forget(req.ID)
-	c.deliver(&jsonrpc.Response{ID: req.ID, Error: err})
+	c.incoming.put(&jsonrpc.Response{ID: req.ID, Error: err})
 	if errors.Is(err, errSessionLost) {
 		c.end(errSessionLost)
 	}
@@ -406,7 +394,6 @@ func (c *httpLink) end(cause error) error {
 	defer c.mu.Unlock()
 	if c.err == nil {
 		c.err = cause
-		close(c.over)
 		c.cancel(cause)
 	}
 	return c.err

@@ -90,7 +90,7 @@ func (l *listener) deliver(events *sse.Reader) {
 		}
 		for _, msg := range msgs {
 			l.failures = 0
-			l.link.deliver(msg)
+			l.link.incoming.put(msg)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func (x *exchange) take(data []byte) (answered bool, err error) {
 			x.free()
 			resp.ID = x.known
 		}
-		x.link.deliver(msg)
+		x.link.incoming.put(msg)
 	}
 	return answered, err
 }

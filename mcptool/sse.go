@@ -37,13 +37,14 @@ type sseConn struct {
 
 	life context.Context // ends with the link
 	stop context.CancelCauseFunc
-	in   chan jsonrpc.Message // from the stream, and answers to POSTs
-	gone chan struct{}        // closed when the stream is read no more
+	in   inbox         // from the stream, and answers to POSTs
+	gone chan struct{} // closed when the stream is read no more
 
 	codec codec
 
-	mu  sync.Mutex // guards the field below
-	err error      // why the link ended
+	mu    sync.Mutex     // guards the fields below
+	err   error          // why the link ended
+	posts sync.WaitGroup // under way; none begins after the end
 }
 
 // newSSELink opens a link to the server at s.URL. It is a dialer.
@@ -55,11 +56,11 @@ func newSSELink(ctx context.Context, s *Server) (link, error) {
 	c := &sseConn{
 		remote: remote,
 		logger: s.logger().With("server", s.Name),
-		in:     make(chan jsonrpc.Message, 64),
 		gone:   make(chan struct{}),
 	}
 	// The stream outlives ctx, once there is a link.
 	c.life, c.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	c.in = inbox{next: make(chan jsonrpc.Message, 64), over: c.life.Done()}
 	unbind := context.AfterFunc(ctx, func() { c.stop(context.Cause(ctx)) })
 	body, events, err := c.open()
 	if !unbind() && err == nil {
@@ -138,7 +139,6 @@ func streamEnd(err error) error {
 // readAll is the goroutine that owns the stream.
 func (c *sseConn) readAll(body io.Closer, events *sse.Reader) {
 	defer close(c.gone)
-	defer c.stop(nil) // POSTs under way would wait for nothing
 	defer body.Close()
 	for {
 		ev, err := events.Next()
@@ -166,17 +166,8 @@ func (c *sseConn) take(data []byte) {
 		c.logger.Warn("mcp server sent an event that is no message",
 			"event", string(data[:min(len(data), 200)]), "cause", err)
 	}
-	c.deliver(msgs...)
-}
-
-// deliver hands messages to Read.
-func (c *sseConn) deliver(msgs ...jsonrpc.Message) {
 	for _, msg := range msgs {
-		select {
-		case c.in <- msg:
-		case <-c.life.Done():
-			return
-		}
+		c.in.put(msg)
 	}
 }
 
@@ -188,18 +179,28 @@ func (c *sseConn) SessionID() string { return "" }
 
 // Read implements mcp.Connection.
 func (c *sseConn) Read(context.Context) (jsonrpc.Message, error) {
-	select {
-	case msg := <-c.in:
+	if msg := c.in.get(c.quiet); msg != nil {
 		return msg, nil
-	case <-c.gone:
 	}
-	// What came before the end is still worth having.
-	select {
-	case msg := <-c.in:
-		return msg, nil
-	default:
-		return nil, c.ended()
+	return nil, c.ended()
+}
+
+// quiet returns when nothing comes any more, after the end.
+func (c *sseConn) quiet() {
+	<-c.gone
+	c.posts.Wait()
+}
+
+// begin notes a POST that is under way until done is called. It returns an error
+// if the link has ended.
+func (c *sseConn) begin() (done func(), err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotSent, c.err)
 	}
+	c.posts.Add(1)
+	return c.posts.Done, nil
 }
 
 // Write posts msg and returns when the server has taken it. When it does not,
@@ -209,16 +210,18 @@ func (c *sseConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 	if err != nil {
 		return err
 	}
-	if err := c.ended(); err != nil {
-		return fmt.Errorf("%w: %w", errNotSent, err)
+	done, err := c.begin()
+	if err != nil {
+		return err
 	}
+	defer done()
 	req, _ := msg.(*jsonrpc.Request)
 	if req != nil {
 		c.codec.note(req)
 	}
-	postCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(c.life, cancel)()
+	postCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.life, func() { cancel(context.Cause(c.life)) })()
 	err = c.send(postCtx, req, data)
 	switch {
 	case err == nil:
@@ -230,7 +233,7 @@ func (c *sseConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 		return nil
 	case req.IsCall():
 		c.codec.forget(req.ID)
-		c.deliver(&jsonrpc.Response{ID: req.ID, Error: err})
+		c.in.put(&jsonrpc.Response{ID: req.ID, Error: err})
 	case req.Method == "notifications/initialized":
 		return err // without it, servers refuse all else
 	default:
@@ -239,7 +242,6 @@ func (c *sseConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 	var refused *HTTPError
 	if errors.As(err, &refused) && (refused.StatusCode == http.StatusNotFound || refused.StatusCode == http.StatusGone) {
 		c.end(errSessionLost)
-		c.stop(nil)
 	}
 	return nil
 }
@@ -288,7 +290,9 @@ func (c *sseConn) takeJSON(req *jsonrpc.Request, body io.Reader) error {
 	}
 	msgs, err := c.codec.decode(data)
 	if err == nil {
-		c.deliver(msgs...)
+		for _, msg := range msgs {
+			c.in.put(msg)
+		}
 		return nil
 	}
 	// An error without an id is about what was just sent.
@@ -320,12 +324,14 @@ func (c *sseConn) ended() error {
 	return c.err
 }
 
-// end implements link.
+// end implements link. It ends the stream too, and POSTs under way, which would
+// wait for nothing.
 func (c *sseConn) end(cause error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
 		c.err = cause
+		c.stop(cause)
 	}
 	return c.err
 }
@@ -340,7 +346,6 @@ func (c *sseConn) list() *toolList { return &c.codec.tools }
 // end. The server ends the session when the stream does.
 func (c *sseConn) Close() error {
 	c.end(errClosed)
-	c.stop(nil)
 	<-c.gone
 	c.remote.close()
 	return nil
