@@ -204,6 +204,9 @@ func (l *Login) SetToken(ctx context.Context, t *Token) error {
 	if t == nil || t.Access == "" || !isHeaderValue(string(t.Access)) {
 		return fmt.Errorf("%s: that is no token", l.name())
 	}
+	if u, err := url.Parse(t.from.Resource); t.from.Resource != "" && (err != nil || origin(u) != origin(l.server)) {
+		return fmt.Errorf("%s: the token is for another server, %s", l.name(), briefString(t.from.Resource))
+	}
 	if t.from.Resource == "" {
 		own := *t
 		own.Refresh = "" // nobody could say where to

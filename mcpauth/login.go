@@ -91,7 +91,9 @@ type Login struct {
 	Store Store
 
 	// HTTPClient makes all requests of the login, within the bounds that
-	// AllowHosts tells of. If nil, it is like [http.DefaultClient].
+	// AllowHosts tells of. Where a proxy, or a Transport that is not an
+	// [*http.Transport], looks up the names, only addresses that stand in URLs
+	// are judged. If nil, it is like [http.DefaultClient].
 	HTTPClient *http.Client
 
 	// AllowHosts names hosts, besides that of the server, which may have private

@@ -468,6 +468,17 @@ func TestServersApart(t *testing.T) {
 	if _, err := call(t.Context(), &mcpauth.Login{Server: two.URL, Store: store}, two.URL, "any"); err == nil {
 		t.Error("the token of one server was used for another")
 	}
+	flow, err := login.Begin(t.Context(), callback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := &mcpauth.Login{Server: two.URL, Store: store}
+	if err := other.SetToken(t.Context(), tokenOf(t, flow)); err == nil || !strings.Contains(err.Error(), one.URL) {
+		t.Errorf("SetToken of a token for %s: %v", one.URL, err)
+	}
+	if st, err := other.Status(t.Context()); err != nil || st.LoggedIn {
+		t.Errorf("Status after that = %+v, %v", st, err)
+	}
 	if n := one.Counts().InQuery + two.Counts().InQuery; n != 0 {
 		t.Errorf("%d tokens in URLs", n)
 	}
