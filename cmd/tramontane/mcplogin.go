@@ -42,7 +42,7 @@ func newMCPLoginCommand() *cobra.Command {
 			case login.Prompter == nil:
 				login.Prompter = loopback(j.oauth[args[0]], cmd.ErrOrStderr())
 			}
-			return j.signIn(ctx, login)
+			return j.signIn(ctx, args[0], login)
 		},
 	}
 	f.add(cmd)
@@ -74,13 +74,16 @@ func (j *mcpJob) login(name string) (*mcpauth.Login, error) {
 	return nil, usageErrorf("MCP server %s brings credentials of its own, an Authorization header or a user in its URL, which are sent as they are; remove them to log in", name)
 }
 
-func (j *mcpJob) signIn(ctx context.Context, login *mcpauth.Login) error {
+func (j *mcpJob) signIn(ctx context.Context, name string, login *mcpauth.Login) error {
 	needed, err := login.RequiresAuth(ctx)
-	if err == nil && !needed && !j.json {
-		return j.out.write([]byte("No login is needed: the server answers without one.\n"))
-	}
-	if err == nil && needed {
+	switch {
+	case err != nil:
+	case needed:
 		err = login.SignIn(ctx)
+	default:
+		// What asks for no login may be no MCP server at all.
+		servers, _ := j.named([]string{name})
+		err = servers[0].Connect(ctx)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -95,8 +98,11 @@ func (j *mcpJob) signIn(ctx context.Context, login *mcpauth.Login) error {
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}
-	if j.json {
+	switch {
+	case j.json:
 		return j.out.line(newLoginReport(st))
+	case !needed:
+		return j.out.write([]byte("No login is needed: the server answers without one.\n"))
 	}
 	return j.out.write(fmt.Appendf(nil, "Logged in to %s.\n", printable(st.Server)))
 }
