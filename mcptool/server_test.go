@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mcptool"
@@ -114,6 +117,29 @@ func TestToolError(t *testing.T) {
 	if !res.IsError || res.Text() != "no weather on Mars" {
 		t.Errorf("result %+v, want the server's error", res)
 	}
+}
+
+// An error that a server answers with costs no session and leaves nothing open,
+// whatever its code: two are those by which go-sdk knows that a connection ends.
+func TestAnsweredErrors(t *testing.T) {
+	eras(t, func(t *testing.T, server *mcp.Server, s *mcptool.Server) {
+		for _, code := range []int64{-32000, -32001, -32003, -32004, -32005, -32603, 7} {
+			addTool(server, fmt.Sprint("t", code), func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+				return nil, &jsonrpc.Error{Code: code, Message: "come back tomorrow"}
+			})
+		}
+		log := newLog(s)
+		for name, tool := range start(t, s) {
+			_, err := tool.call(t.Context(), "")
+			var wire *jsonrpc.Error
+			if !errors.As(err, &wire) || wire.Message != "come back tomorrow" || errors.Is(err, tramontane.ErrOutcomeUnknown) {
+				t.Errorf("%s: error %v, want the server's", name, err)
+			}
+		}
+		if strings.Contains(log.String(), "session") {
+			t.Errorf("the session did not live on:\n%s", log)
+		}
+	})
 }
 
 func TestCallKey(t *testing.T) {

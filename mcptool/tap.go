@@ -3,6 +3,7 @@ package mcptool
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -71,6 +72,10 @@ func (t *tap) Read(ctx context.Context) (jsonrpc.Message, error) {
 				continue
 			}
 		case *jsonrpc.Response:
+			var wire *jsonrpc.Error
+			if errors.As(m.Error, &wire) && (wire.Code == codeClientClosing || wire.Code == codeServerClosing) {
+				m.Error = &answeredError{wire}
+			}
 			if id := t.listen.Load(); id != nil && *id == m.ID {
 				// No notice comes from now on, so nothing that we know holds.
 				t.subscribed.Store(false)
@@ -79,6 +84,29 @@ func (t *tap) Read(ctx context.Context) (jsonrpc.Message, error) {
 		}
 		return msg, err
 	}
+}
+
+// The codes of errors by which the SDK means that the connection ends. They are
+// of the range that is any server's to use.
+const (
+	codeClientClosing = -32003
+	codeServerClosing = -32004
+)
+
+// An answeredError is the error that a server answered with, and none of the
+// SDK's.
+type answeredError struct{ wire *jsonrpc.Error }
+
+func (e *answeredError) Error() string { return e.wire.Error() }
+
+// As finds the error for errors.As. There is no Unwrap, by which errors.Is would
+// compare codes.
+func (e *answeredError) As(target any) bool {
+	wire, ok := target.(**jsonrpc.Error)
+	if ok {
+		*wire = e.wire
+	}
+	return ok
 }
 
 // take notes what the server says or asks by itself, and reports whether the
