@@ -100,9 +100,9 @@ func register(ctx context.Context, w *web, r *realm, name, redirectURI string, s
 	}
 	if got.status != http.StatusCreated && got.status != http.StatusOK {
 		if r.guessed {
-			return nil, fmt.Errorf("%w; the server publishes nothing about OAuth, so it may want an API key in a header instead of a login", got.oauthError(op, nil))
+			return nil, fmt.Errorf("%w; the server publishes nothing about OAuth, so it may want an API key in a header instead of a login", got.oauthError(op))
 		}
-		return nil, fmt.Errorf("%w; a client that was registered by hand works too: give its id", got.oauthError(op, nil))
+		return nil, fmt.Errorf("%w; a client that was registered by hand works too: give its id", got.oauthError(op))
 	}
 	reg := new(registration)
 	if err := got.decode(reg); err != nil {

@@ -164,7 +164,7 @@ func (e *Enterprise) exchange(ctx context.Context, as *authServer, from source, 
 		return "", fmt.Errorf("%s at %s: %w", op, briefString(as.Token), err)
 	}
 	if got.status != http.StatusOK {
-		return "", fmt.Errorf("identity provider %s: %w", brief(e.idp), got.oauthError(op, form))
+		return "", fmt.Errorf("identity provider %s: %w", brief(e.idp), got.oauthError(op))
 	}
 	assertion, err := readExchange(got)
 	if err != nil {

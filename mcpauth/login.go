@@ -431,7 +431,13 @@ func (l *Login) clientOfToken(rec *record, from source) *client {
 // lostSecret reports whether nothing that the client asks for can succeed. That
 // of a registration goes when another registration takes its place.
 func (c *client) lostSecret() bool {
-	return c.secret == "" && (c.method == authBasic || c.method == authPost)
+	switch c.method {
+	case authBasic, authPost:
+		return c.secret == ""
+	case authKey:
+		return c.key == nil
+	}
+	return false
 }
 
 // keepToken saves the record, and then puts the token to use. Where it cannot be

@@ -90,6 +90,8 @@ func TestSecretsStayHidden(t *testing.T) {
 			for _, values := range r.PostForm {
 				all = append(all, values...)
 			}
+			_, password, _ := r.BasicAuth()
+			all = append(all, password, r.Header.Get("Authorization"))
 			oauthtest.Refuse(400, "no "+strings.Join(all, " "), "never "+strings.Join(all, " ")).ServeHTTP(w, r)
 		})}
 	})
@@ -114,7 +116,7 @@ func TestSecretsStayHidden(t *testing.T) {
 	if len(verifiers) == 0 {
 		t.Error("no code was exchanged: is the test right?")
 	}
-	for _, secret := range append(verifiers, "secret-", "7365637265742d") { // and in hexadecimal
+	for _, secret := range append(verifiers, "secret-", "7365637265742d", "bWluZTpzZWNyZXQ") { // and in hexadecimal, and with its id in base64
 		if i := strings.Index(text, secret); i >= 0 {
 			t.Errorf("a secret was shown: ...%s...", text[max(0, i-200):min(len(text), i+100)])
 		}

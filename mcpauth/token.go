@@ -88,7 +88,7 @@ func requestToken(ctx context.Context, w *web, op string, from source, c *client
 		return nil, fmt.Errorf("%s at %s: %w", op, briefString(from.Token), err)
 	}
 	if got.status != http.StatusOK {
-		return nil, got.oauthError(op, form)
+		return nil, got.oauthError(op)
 	}
 	var a tokenAnswer
 	if err := got.decode(&a); err != nil {
@@ -149,10 +149,13 @@ func revoke(ctx context.Context, w *web, t *Token, c *client) error {
 		return fmt.Errorf("%s at %s: %w", op, briefString(t.from.Revocation), err)
 	}
 	if got.status != http.StatusOK && got.status != http.StatusNoContent {
-		return got.oauthError(op, form)
+		return got.oauthError(op)
 	}
 	return nil
 }
+
+// secretFields are the parameters of a form that nobody else may see.
+var secretFields = []string{"code", "code_verifier", "refresh_token", "token", "client_secret", "client_assertion", "assertion", "subject_token"}
 
 // postForm sends a form to an endpoint of an authorization server, with a proof
 // of the key if there is one: twice, if the server wants a nonce in the proof
@@ -177,24 +180,31 @@ func (w *web) postForm(ctx context.Context, endpoint, issuer string, c *client, 
 			header.Set(dpopHeader, proof)
 		}
 		got, err := w.post(ctx, endpoint, "application/x-www-form-urlencoded", []byte(form.Encode()), header)
-		if err != nil || key == nil {
-			return got, err
+		if err != nil {
+			return nil, err
+		}
+		got.secrets = []string{c.secret, strings.TrimPrefix(header.Get("Authorization"), "Basic ")}
+		for _, name := range secretFields {
+			got.secrets = append(got.secrets, form.Get(name))
+		}
+		if key == nil {
+			return got, nil
 		}
 		next := readNonce(got.header)
 		if next != "" {
 			u, _ := url.Parse(endpoint)
 			w.nonces.set(origin(u), next)
 		}
-		if !again || next == "" || next == nonce || got.status < 400 || got.status >= 500 || got.oauthError("", form).Code != useNonce {
+		if !again || next == "" || next == nonce || got.status < 400 || got.status >= 500 || got.oauthError("").Code != useNonce {
 			return got, nil
 		}
 	}
 }
 
 // oauthError reads an answer that refuses a form (RFC 6749 section 5.2). The body
-// is shown only in its fields for that, and without what the form had to keep
+// is shown only in its fields for that, and without what the request had to keep
 // secret, which some servers repeat.
-func (a *answer) oauthError(op string, form url.Values) *Error {
+func (a *answer) oauthError(op string) *Error {
 	var body struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description"`
@@ -202,8 +212,8 @@ func (a *answer) oauthError(op string, form url.Values) *Error {
 	if err := a.decode(&body); err != nil {
 		body.Code, body.Description = "", ""
 	}
-	for _, name := range []string{"code", "code_verifier", "refresh_token", "token", "client_secret", "client_assertion", "assertion", "subject_token"} {
-		if secret := form.Get(name); secret != "" {
+	for _, secret := range a.secrets {
+		if secret != "" {
 			body.Code = strings.ReplaceAll(body.Code, secret, hidden)
 			body.Description = strings.ReplaceAll(body.Description, secret, hidden)
 		}

@@ -42,6 +42,9 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+
+	// secrets are those of the request, which no error may repeat.
+	secrets []string
 }
 
 // decode reads an answer that is to be JSON.
@@ -99,7 +102,7 @@ func send(ctx context.Context, client *http.Client, req *http.Request) (*answer,
 	if len(body) > maxBody {
 		return nil, fmt.Errorf("the answer is larger than %d bytes", maxBody)
 	}
-	return &answer{resp.StatusCode, resp.Header, body}, nil
+	return &answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }
 
 // withoutURL takes the URL, whose query may be nobody's business, out of an
