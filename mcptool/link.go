@@ -28,7 +28,13 @@ const (
 )
 
 // Auth gives requests to a remote server their credentials. Package mcpauth has
-// implementations. It must be safe for concurrent use.
+// implementations. It must be safe for concurrent use. If it also has the method
+//
+//	Answered(req *http.Request, resp *http.Response) (again bool)
+//
+// it is told of every response, before Refused is. With true, the request is
+// sent again, authorized anew, and Refused is not told; that happens once, and
+// once more after Refused has brought other credentials.
 type Auth interface {
 	// Authorize sets the credentials on a request, if there are any yet. It is
 	// called for every request, also for one that is sent again.
@@ -42,6 +48,15 @@ type Auth interface {
 	// An error with a method NeedsLogin() bool that returns true says that a
 	// person has to log in first.
 	Refused(req *http.Request, resp *http.Response) error
+}
+
+// An answerer is an Auth that wants to see every response, as package mcpauth
+// does for the nonces of DPoP (RFC 9449 section 9).
+type answerer interface {
+	// Answered is told of a response to req. It returns true if req was refused
+	// only for want of something that the response brings, and is to be sent
+	// again, authorized anew. Refused is not told then.
+	Answered(req *http.Request, resp *http.Response) (again bool)
 }
 
 // needsLogin reports whether err says that a person has to log in.

@@ -112,6 +112,7 @@ func (r *remote) do(ctx context.Context, method, target string, body []byte, hea
 		return nil, fmt.Errorf("%w: %s is not on the server's origin %s", errNotSent, publicURL(to), origin(r.endpoint))
 	}
 	var asked map[int]bool // statuses that Auth was told of
+	repeated := false      // since then, at the word of Answered
 	for {
 		req, err := r.request(ctx, method, to, body, header)
 		if err != nil {
@@ -120,6 +121,11 @@ func (r *remote) do(ctx context.Context, method, target string, body []byte, hea
 		resp, err := r.send(req)
 		if err != nil {
 			return nil, err
+		}
+		if a, ok := r.auth.(answerer); ok && a.Answered(resp.Request, resp) && !repeated {
+			repeated = true
+			resp.Body.Close()
+			continue
 		}
 		status := resp.StatusCode
 		if status != http.StatusUnauthorized && status != http.StatusForbidden {
@@ -139,7 +145,7 @@ func (r *remote) do(ctx context.Context, method, target string, body []byte, hea
 		if asked == nil {
 			asked = make(map[int]bool)
 		}
-		asked[status] = true
+		asked[status], repeated = true, false
 		refused := httpErrorOpen(resp)
 		resume := pauseClock(ctx)
 		err = r.auth.Refused(resp.Request, resp)
@@ -235,6 +241,9 @@ func (r *remote) checkRedirect(req *http.Request, via []*http.Request) error {
 		return fmt.Errorf("it redirects to %s in a way that loses the request: set that as the URL", publicURL(req.URL))
 	case len(via) > maxRedirects:
 		return fmt.Errorf("it redirects more than %d times, last to %s", maxRedirects, publicURL(req.URL))
+	case req.Header.Get("DPoP") != "" && r.auth != nil:
+		// A proof is for one request to one URL (RFC 9449 section 4.2).
+		return r.auth.Authorize(req)
 	}
 	return nil
 }
