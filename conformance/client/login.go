@@ -47,10 +47,44 @@ func loggedIn(ctx context.Context, p *peer) error {
 	return call(ctx, s, playcalls.Call{Tool: "test-tool"})
 }
 
-// asItself has the program let in as itself, without a person.
+// asItself has the program let in as itself, without a person, by its private
+// key or its secret.
 func asItself(ctx context.Context, p *peer) error {
+	auth := &mcpauth.ClientCredentials{Server: p.url, ClientID: p.ClientID, ClientSecret: mcpauth.Secret(p.ClientSecret)}
+	if p.PrivateKey != "" {
+		key, err := mcpauth.ParseKey([]byte(p.PrivateKey))
+		if err != nil {
+			return err
+		}
+		auth.ClientKey = key
+	}
+	return letIn(ctx, p, auth)
+}
+
+// asWorkload has the program let in by the token of its platform.
+func asWorkload(ctx context.Context, p *peer) error {
+	return letIn(ctx, p, &mcpauth.Workload{Server: p.url, ClientID: p.ClientID, JWT: given(p.WorkloadJWT)})
+}
+
+// asEmployee has a person let in by their sign-in at their company.
+func asEmployee(ctx context.Context, p *peer) error {
+	return letIn(ctx, p, &mcpauth.Enterprise{
+		Server:       p.url,
+		IdP:          p.IdP,
+		IdPClientID:  p.IdPClientID,
+		IDToken:      given(p.IDToken),
+		ClientID:     p.ClientID,
+		ClientSecret: mcpauth.Secret(p.ClientSecret),
+	})
+}
+
+func given(jwt string) mcpauth.JWTSource {
+	return func(context.Context, mcpauth.JWTAudience) (mcpauth.Secret, error) { return mcpauth.Secret(jwt), nil }
+}
+
+func letIn(ctx context.Context, p *peer, auth mcptool.Auth) error {
 	s := p.server()
-	s.Auth = &mcpauth.ClientCredentials{Server: p.url, ClientID: p.ClientID, ClientSecret: mcpauth.Secret(p.ClientSecret)}
+	s.Auth = auth
 	defer s.Close()
 	return call(ctx, s, playcalls.Call{Tool: "test-tool"})
 }

@@ -37,6 +37,11 @@ type peer struct {
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret"`
 	Issuer       string `json:"issuer"`
+	PrivateKey   string `json:"private_key_pem"`
+	WorkloadJWT  string `json:"valid_jwt"`
+	IdP          string `json:"idp_issuer"`
+	IdPClientID  string `json:"idp_client_id"`
+	IDToken      string `json:"idp_id_token"`
 	ToolCalls    []struct {
 		Name      string          `json:"name"`
 		Arguments json.RawMessage `json:"arguments"`
@@ -79,7 +84,12 @@ var scenarios = map[string]func(context.Context, *peer) error{
 	"auth/token-endpoint-auth-basic":            loggedIn,
 	"auth/token-endpoint-auth-none":             loggedIn,
 	"auth/token-endpoint-auth-post":             loggedIn,
+	"auth/dpop":                                 loggedIn,
+	"auth/dpop-nonce":                           loggedIn,
 	"auth/client-credentials-basic":             asItself,
+	"auth/client-credentials-jwt":               asItself,
+	"auth/wif-jwt-bearer":                       asWorkload,
+	"auth/enterprise-managed-authorization":     asEmployee,
 	"auth/iss-normalized":                       refused,
 	"auth/iss-supported-missing":                refused,
 	"auth/iss-unexpected":                       refused,
