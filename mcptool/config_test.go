@@ -262,6 +262,29 @@ func TestEnvFile(t *testing.T) {
 	}
 }
 
+// Where seconds become milliseconds, and what is left out.
+func TestLoadConfigBounds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mcp.json")
+	const config = `{"mcpServers": {
+		"seconds": {"command": "x", "timeout": 999, "enabled": true},
+		"milliseconds": {"command": "x", "timeout": 1000, "disabled": false},
+		"off": {"command": "x", "enabled": false}}}`
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := mcptool.LoadConfig(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := mcptool.Servers{
+		{Name: "seconds", Command: "x", CallTimeout: 999 * time.Second, Dir: filepath.Dir(path)},
+		{Name: "milliseconds", Command: "x", CallTimeout: time.Second, Dir: filepath.Dir(path)},
+	}
+	if diff := cmp.Diff(want, got.Servers, ignoreUnset); diff != "" {
+		t.Errorf("servers (-want +got):\n%s", diff)
+	}
+}
+
 func TestLoadConfigErrors(t *testing.T) {
 	t.Setenv("SEKRET", "https://sekret:sekret@[sekret")
 	tests := []struct {
@@ -288,6 +311,8 @@ func TestLoadConfigErrors(t *testing.T) {
 		{`{"mcpServers": {"a": {"command": "x"}, "a": {}}}`, []string{`<path>:1:40: "mcpServers": "a" stands there twice`}},
 		{`{"mcpServers": {"a": {"command": "x"}}, "servers": {"a": {}}}`, []string{`server "a": there is another server of this name`}},
 		{`{"mcpServers": {"": {"command": "x"}}}`, []string{"the name is empty"}},
+		{`{"mcpServers": {"a": {"command": "x", "env": {"A=B": "1"}}}}`, []string{`<path>:1:47: server "a": "env": no variable can have this name`}},
+		{`{"mcpServers": {"a": {"command": "x", "env": {"A=B": 1}}}}`, []string{`<path>:1:47: server "a": "env": no variable can have this name`}},
 		{`{"mcpServers": {"a": {"args": []}}}`, []string{`server "a": it has neither a "command" nor a "url"`}},
 		{`{"mcpServers": {"a": {"type": "stdio"}}}`, []string{`it has no "command"`}},
 		{`{"mcpServers": {"a": {"type": "sse"}}}`, []string{`it has no "url"`}},

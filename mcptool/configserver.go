@@ -235,15 +235,17 @@ func (r *serverReader) readEnv(n node) error {
 		r.server.Env = make(map[string]string)
 	}
 	for _, m := range all {
+		var value string
+		var err error
 		switch kindOf(m.value) {
 		case "null":
 			delete(r.server.Env, m.name)
 			continue
 		case "a number":
-			r.server.Env[m.name] = string(m.value.raw)
-			continue
+			value = string(m.value.raw)
+		default:
+			value, err = r.expanded(m.value)
 		}
-		value, err := r.expanded(m.value)
 		if err != nil {
 			return err
 		}

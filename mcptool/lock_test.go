@@ -452,6 +452,24 @@ func TestGrants(t *testing.T) {
 	at := func(url, header, secret string) *mcptool.Grants {
 		return &mcptool.Grants{Path: path, Servers: mcptool.Servers{{Name: "books", URL: url, Header: http.Header{header: {secret}}}}}
 	}
+	if err := os.WriteFile(path, []byte(`{"version":2,"grants":[]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&mcptool.Grants{Path: path}).Add(find); err == nil || !strings.Contains(err.Error(), "its version is 2") {
+		t.Errorf("a file of a later version: %v", err)
+	}
+	in := func(dir string) *mcptool.Grants {
+		return &mcptool.Grants{Path: filepath.Join(t.TempDir(), "grants.json"), Servers: mcptool.Servers{{Name: "books", Command: "./books", Dir: dir}}}
+	}
+	here := in("/a")
+	elsewhere := in("/b")
+	elsewhere.Path = here.Path
+	if err := here.Add(find); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := elsewhere.Has(find); ok || err != nil {
+		t.Errorf("the same command in another directory: allowed: %t, %v", ok, err)
+	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
