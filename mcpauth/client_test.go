@@ -329,3 +329,32 @@ func TestClientLosesItsSecret(t *testing.T) {
 		})
 	}
 }
+
+// A person is not sent for a code that could not be exchanged.
+func TestClientWithoutItsSecret(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	for method, want := range map[string]string{"client_secret_basic": "secret is missing", "private_key_jwt": "key of the client is missing", "client_secret": "not supported"} {
+		p := &person{}
+		login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}, ClientID: "mine", ClientAuth: method}
+		if _, err := call(t.Context(), login, server.URL, "any"); err == nil || !strings.Contains(err.Error(), want) || p.Visits() != 0 {
+			t.Errorf("call: %v after %d prompts, want an error with %q before the first", err, p.Visits(), want)
+		}
+	}
+}
+
+// A metadata document is at a plain URL.
+func TestMetadataURL(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"http://client.example/m.json", "https://client.example", "https://client.example/", "https:///m.json", "https://u@client.example/m.json", "https://client.example/m.json#x", "%"} {
+		login := &mcpauth.Login{Server: "https://mcp.example", MetadataURL: bad, Store: &mcpauth.MemoryStore{}}
+		if _, err := login.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "MetadataURL") {
+			t.Errorf("MetadataURL %q: %v", bad, err)
+		}
+	}
+	login := &mcpauth.Login{Server: "https://mcp.example", MetadataURL: documentURL, Store: &mcpauth.MemoryStore{}}
+	if _, err := login.Status(t.Context()); err != nil {
+		t.Errorf("MetadataURL %q: %v", documentURL, err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 )
@@ -172,6 +173,10 @@ func (l *Login) flow(ctx context.Context, rec *record, realm *realm, redirectURL
 	known := rec.Clients[realm.Issuer]
 	c, err := l.clientOf(ctx, realm, known, redirectURL, scopes)
 	if err != nil {
+		return nil, false, err
+	}
+	// Nobody is sent for a code that could not be exchanged.
+	if err := c.authenticate(url.Values{}, http.Header{}, realm.Issuer); err != nil {
 		return nil, false, err
 	}
 	if c.registration != nil && c.registration != known {

@@ -142,8 +142,8 @@ func (l *Login) init() error {
 			return
 		}
 		if l.MetadataURL != "" {
-			if u, err := url.Parse(l.MetadataURL); err != nil || u.Scheme != "https" || u.Host == "" || u.Path == "" || u.Path == "/" {
-				l.initErr = fmt.Errorf("%s: MetadataURL has to be an https URL with a path", l.name())
+			if u, err := url.Parse(l.MetadataURL); err != nil || u.Scheme != "https" || u.Host == "" || u.Path == "" || u.Path == "/" || u.User != nil || u.Fragment != "" {
+				l.initErr = fmt.Errorf("%s: MetadataURL has to be an https URL with a path, and without user and fragment", l.name())
 				return
 			}
 		}
