@@ -605,3 +605,39 @@ type refuseAuth func() error
 
 func (refuseAuth) Authorize(*http.Request) error                 { return nil }
 func (f refuseAuth) Refused(*http.Request, *http.Response) error { return f() }
+
+// What the server did not agree to tell of is not relied on.
+func TestHTTPSubscribesToLess(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{Stateless: true}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		if method != "subscriptions/listen" {
+			return false
+		}
+		send := eventStream(w)
+		send("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":{\"notifications\":{}}}\n\n")
+		send("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":\"none\"}}\n\n")
+		<-r.Context().Done()
+		return true
+	})
+	s := remoteServer(t, f.URL)
+	heard := make(chan struct{})
+	s.Logger = slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+		if bytes.Contains(p, []byte("mcp server progress")) {
+			close(heard)
+		}
+		return len(p), nil
+	}), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	start(t, s)
+	<-heard
+	for range 3 {
+		before := f.count("tools/list")
+		start(t, s)
+		if f.count("tools/list") == before {
+			t.Error("a list is taken to hold, though nobody tells of its end")
+		}
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

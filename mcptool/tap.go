@@ -3,6 +3,7 @@ package mcptool
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync"
@@ -123,7 +124,9 @@ func (t *tap) take(req *jsonrpc.Request) bool {
 	t.notified(req)
 	switch req.Method {
 	case "notifications/subscriptions/acknowledged":
-		if t.subscribed.Swap(true) {
+		// It names what the server agreed to tell of, which may be less than it
+		// was asked for (specification 2026-07-28, "Subscriptions").
+		if tellsOfTools(req.Params) && t.subscribed.Swap(true) {
 			t.list().forget() // a stream that was lost is there again
 		}
 		return false
@@ -148,6 +151,17 @@ func (t *tap) take(req *jsonrpc.Request) bool {
 	return true
 }
 
+// tellsOfTools reports whether notices of changed tools are among those that the
+// params of a subscription, or of the server's word on one, name.
+func tellsOfTools(params json.RawMessage) bool {
+	var p struct {
+		Notifications struct {
+			Tools bool `json:"toolsListChanged"`
+		} `json:"notifications"`
+	}
+	return json.Unmarshal(params, &p) == nil && p.Notifications.Tools
+}
+
 // Write implements mcp.Connection.
 func (t *tap) Write(ctx context.Context, msg jsonrpc.Message) error {
 	switch m := msg.(type) {
@@ -161,7 +175,7 @@ func (t *tap) Write(ctx context.Context, msg jsonrpc.Message) error {
 		if !m.IsCall() {
 			break
 		}
-		if m.Method == "subscriptions/listen" {
+		if m.Method == "subscriptions/listen" && tellsOfTools(m.Params) {
 			t.listen.Store(&m.ID)
 		}
 		if rounds, ok := ctx.Value(roundsKey{}).(*atomic.Int32); ok {
