@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -48,14 +49,20 @@ func (s *Server) clientOptions() *mcp.ClientOptions {
 	return opts
 }
 
-// setLogLevel asks a server of a version before 2026-07-28 for its log. Later
-// ones are asked in each call.
+// levelTime bounds the request for the log. The first call waits for it, and a
+// server that does not answer it can still be called.
+const levelTime = 5 * time.Second
+
+// setLogLevel asks a server of a version before 2026-07-28 for its log, before it
+// is called. Later ones are asked in each call.
 func (s *Server) setLogLevel(ctx context.Context, sess *session) {
 	caps := sess.InitializeResult().Capabilities
 	//lint:ignore SA1019 servers of the versions before 2026-07-28 still log this way
 	if s.LogLevel == "" || !sess.legacy() || caps == nil || caps.Logging == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, levelTime)
+	defer cancel()
 	_, err := s.request(ctx, sess, nil, func(ctx context.Context) (json.RawMessage, error) {
 		//lint:ignore SA1019 servers of the versions before 2026-07-28 still log this way
 		return nil, sess.SetLoggingLevel(ctx, &mcp.SetLoggingLevelParams{Level: mcp.LoggingLevel(s.LogLevel)})

@@ -139,7 +139,6 @@ func (s *Server) connect(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	s.running.Go(func() { s.watch(sess) })
-	s.running.Go(func() { s.setLogLevel(s.life, sess) })
 	if again {
 		s.logger().InfoContext(ctx, "mcp server has a new session", "server", s.Name)
 		s.tellState()
@@ -265,6 +264,7 @@ func (s *Server) start(ctx context.Context) (*session, error) {
 		s.mu.Lock()
 		s.known = how
 		s.mu.Unlock()
+		s.setLogLevel(startCtx, sess)
 		return sess, nil
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s: start: %w", s, ctx.Err())

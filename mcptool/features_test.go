@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -150,31 +151,9 @@ func scripted(t *testing.T, s tramontane.Toolset, tools ...string) *tramontane.R
 	}
 }
 
-// untilLeveled returns a function that waits until the client has asked for the
-// log, where it asks once.
-func untilLeveled(server *mcp.Server) func(*mcp.CallToolRequest) {
-	leveled := make(chan bool)
-	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
-		return func(ctx context.Context, m string, req mcp.Request) (mcp.Result, error) {
-			result, err := next(ctx, m, req)
-			if m == "logging/setLevel" {
-				close(leveled)
-			}
-			return result, err
-		}
-	})
-	return func(req *mcp.CallToolRequest) {
-		if req.Session.InitializeParams().ProtocolVersion < "2026" {
-			<-leveled
-		}
-	}
-}
-
 func TestProgressAndLogInARun(t *testing.T) {
 	eras(t, func(t *testing.T, server *mcp.Server, s *mcptool.Server) {
-		wait := untilLeveled(server)
 		addTool(server, "work", func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			wait(req)
 			token := req.Params.GetProgressToken()
 			for i := 1; i <= 3; i++ {
 				req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: token, Progress: float64(i), Total: 3, Message: "step"})
@@ -197,16 +176,53 @@ func TestProgressAndLogInARun(t *testing.T) {
 	})
 }
 
+// A server is asked for its log before it is called, however long it takes to
+// answer that; and one that never does can be called all the same.
+func TestLogLevelComesFirst(t *testing.T) {
+	for _, takes := range []time.Duration{time.Second, time.Hour} {
+		timed(t, func(t *testing.T, server *mcp.Server, s *mcptool.Server) {
+			legacy, asked := false, false
+			server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+				return func(ctx context.Context, m string, req mcp.Request) (mcp.Result, error) {
+					switch m {
+					case "initialize":
+						legacy = true
+					case "logging/setLevel":
+						select {
+						case <-time.After(takes):
+						case <-ctx.Done():
+						}
+						asked = true
+					}
+					return next(ctx, m, req)
+				}
+			})
+			addTool(server, "work", func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+				if legacy && !asked {
+					t.Error("the call came first")
+				}
+				return said("worked"), nil
+			})
+			s.LogLevel, s.CallTimeout = mcptool.LogInfo, time.Minute
+			began := time.Now()
+			if got := toldBy(t, start(t, s)["work"]); got != "worked" {
+				t.Errorf("the call says %q", got)
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
 // Each call hears of its own progress, and a run of each line of the log once.
 func TestProgressOfParallelCalls(t *testing.T) {
 	eras(t, func(t *testing.T, server *mcp.Server, s *mcptool.Server) {
 		var both sync.WaitGroup
 		both.Add(2)
-		wait := untilLeveled(server)
 		s.LogLevel = mcptool.LogDebug
 		for i, name := range []string{"a", "b"} {
 			addTool(server, name, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-				wait(req)
 				both.Done()
 				both.Wait()
 				req.Session.Log(ctx, &mcp.LoggingMessageParams{Level: "info", Data: name})
