@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -299,4 +301,50 @@ func TestVisit(t *testing.T) {
 			t.Errorf("the answer: %+v", a)
 		}
 	})
+}
+
+// Each remote server has a login, and its turn at the terminal, save those whose
+// settings bring credentials.
+func TestNewLogins(t *testing.T) {
+	box := &toolbox{
+		servers: mcptool.Servers{
+			{Name: "plain", URL: "https://a.example/mcp"},
+			{Name: "set", URL: "https://b.example/mcp"},
+			{Name: "header", URL: "https://c.example/mcp", Header: http.Header{"Authorization": {"x"}}},
+			{Name: "user", URL: "https://u:p@d.example/mcp"},
+			{Name: "local", Command: "x"},
+		},
+		oauth: map[string]mcptool.OAuth{"set": {
+			ClientID: "id", ClientSecret: "hush", Issuer: "https://i.example", MetadataURL: "https://m.example/c", Scopes: []string{"s"},
+			RedirectURL: "http://127.0.0.1:16010/back", AllowHosts: []string{"sso.corp"},
+		}},
+	}
+	p, _, _ := atTerminal(t)
+	box.newLogins(p)
+	for _, s := range box.servers {
+		l := box.logins[s.Name]
+		if want := s.Name == "plain" || s.Name == "set"; (l != nil) != want || (s.Auth != nil) != want {
+			t.Errorf("server %s has a login: %t, want %t", s.Name, l != nil, want)
+		}
+		if l == nil {
+			continue
+		}
+		prompter, ok := l.Prompter.(*turnPrompter)
+		if !ok || prompter.person != p {
+			t.Errorf("server %s: the person is asked by %T, out of turn", s.Name, l.Prompter)
+		}
+	}
+	got := box.logins["set"]
+	if got.ClientID != "id" || got.ClientSecret != "hush" || got.ClientIssuer != "https://i.example" || got.MetadataURL != "https://m.example/c" ||
+		!slices.Equal(got.Scopes, []string{"s"}) || !slices.Equal(got.AllowHosts, []string{"sso.corp"}) {
+		t.Errorf("the login is not as the config file has it: %+v", got)
+	}
+	l := got.Prompter.(*turnPrompter).Prompter.(*mcpauth.Loopback)
+	if l.Host != "127.0.0.1" || l.Port != 16010 || l.Path != "/back" {
+		t.Errorf("the browser comes back to %s, port %d, %s", l.Host, l.Port, l.Path)
+	}
+	box.newLogins(nil)
+	if l := box.logins["plain"]; l.Prompter != nil {
+		t.Error("somebody is asked where nobody is")
+	}
 }
