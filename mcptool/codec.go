@@ -21,9 +21,8 @@ const toolsChanged = "notifications/tools/list_changed"
 type codec struct {
 	tools toolList // what the server said that it offers
 
-	// dropped, if not nil, says whether a response is to be dropped. Well says
-	// that it is no error.
-	dropped func(id jsonrpc.ID, well bool) bool
+	// dropped, if not nil, says whether a response is to be dropped.
+	dropped func(id jsonrpc.ID) bool
 
 	mu      sync.Mutex // guards the field below
 	carried map[jsonrpc.ID]bool
@@ -132,7 +131,7 @@ func (c *codec) take(msg jsonrpc.Message) jsonrpc.Message {
 		}
 		return msg
 	}
-	if c.dropped != nil && c.dropped(resp.ID, resp.Error == nil) {
+	if c.dropped != nil && c.dropped(resp.ID) {
 		return nil
 	}
 	c.mu.Lock()

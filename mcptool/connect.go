@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -313,7 +314,8 @@ func (s *Server) negotiate(ctx context.Context, how manner, limit time.Duration)
 		return sess, conn, older, sseErr
 	}
 	local, ok := conn.(*stdioConn)
-	if !ok || !local.diedOfProbe() && !local.answeredLate() {
+	var refused *jsonrpc.Error // initialize was
+	if !ok || !local.diedOfProbe() && !(local.probeExpired() && errors.As(err, &refused)) {
 		return sess, conn, how, err
 	}
 	// Some servers exit at the first message that is not initialize

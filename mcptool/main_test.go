@@ -66,11 +66,23 @@ func init() {
 		},
 		// Never answers server/discover.
 		"silent-probe": func() { serveRaw(answerAll(map[string]string{"server/discover": ""})) },
-		// Answers server/discover later than anybody waits, and knows no
-		// initialize.
+		// Knows no initialize. Its first process has no answer to
+		// server/discover before it refuses that; the next one has it later than
+		// a probe waits.
 		"slow-modern": func() {
-			time.Sleep(4 * time.Second) // it stands for a download or a build
-			serve(modernServer())
+			first := strings.Count(record("started"), "\n") == 1
+			serveLines(func(id, method string, params json.RawMessage) string {
+				switch {
+				case method == "server/discover" && first:
+					return ""
+				case method == "server/discover":
+					time.Sleep(2 * time.Second) // it stands for a download or a build
+					return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}}`, id)
+				case method == "initialize":
+					return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"method not found"}}`, id)
+				}
+				return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","tools":[]}}`, id)
+			})
 		},
 		// Ends at the first thing that is not initialize.
 		"dies-of-probe": func() {
@@ -351,20 +363,6 @@ func withoutDiscover(next mcp.MethodHandler) mcp.MethodHandler {
 		}
 		return next(ctx, method, req)
 	}
-}
-
-// modernServer knows nothing older than 2026-07-28.
-func modernServer() *mcp.Server {
-	s := goodServer(0)
-	s.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
-		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
-			if method == "initialize" {
-				return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
-			}
-			return next(ctx, method, req)
-		}
-	})
-	return s
 }
 
 // serveRaw answers each request with the result that answer returns, or not

@@ -270,10 +270,13 @@ func TestServerSilentAtProbe(t *testing.T) {
 // A server that is slow and has no initialize is waited for.
 func TestServerSlowAndModern(t *testing.T) {
 	t.Parallel()
-	s := testServer(t, "slow-modern")
+	s, count := recorded(t, "slow-modern")
 	start(t, s)
 	if got, want := s.Status().ProtocolVersion, "2026-07-28"; got != want {
 		t.Errorf("protocol version %s, want %s", got, want)
+	}
+	if n := count("started"); n != 2 {
+		t.Errorf("%d processes, want a second one that is asked again", n)
 	}
 }
 

@@ -50,7 +50,6 @@ type stdioConn struct {
 	probe    jsonrpc.ID // the server/discover that has no answer yet
 	probeEnd *time.Timer
 	expired  map[jsonrpc.ID]bool // probes that we answered ourselves
-	late     bool                // an expired probe was answered well after all
 	shook    bool                // initialize was sent
 	err      error               // why the connection ended
 }
@@ -280,18 +279,14 @@ func (c *stdioConn) expire(id jsonrpc.ID) {
 
 // droppedProbe reports whether the response to id is to be dropped: the probe
 // was answered in the server's place before.
-func (c *stdioConn) droppedProbe(id jsonrpc.ID, well bool) bool {
+func (c *stdioConn) droppedProbe(id jsonrpc.ID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.probe == id {
 		c.probe = jsonrpc.ID{}
 		c.probeEnd.Stop()
 	}
-	if c.expired[id] {
-		c.late = c.late || well
-		return true
-	}
-	return false
+	return c.expired[id]
 }
 
 // list implements link.
@@ -305,12 +300,12 @@ func (c *stdioConn) diedOfProbe() bool {
 	return c.err != nil && c.probe.IsValid() && !c.shook
 }
 
-// answeredLate reports whether server/discover was answered well, but only
-// after our patience had ended.
-func (c *stdioConn) answeredLate() bool {
+// probeExpired reports whether server/discover was unanswered when our patience
+// ended.
+func (c *stdioConn) probeExpired() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.late
+	return len(c.expired) > 0
 }
 
 // lastWords returns the last lines of stderr, for the end of an error.
