@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -70,15 +72,23 @@ func init() {
 				return ""
 			})
 		},
-		// Says that its tools changed while it is asked for them a first time.
+		// Says that its tools changed while it is asked for them, as often as
+		// RESTLESS says.
 		"restless": func() {
+			times, err := strconv.Atoi(os.Getenv("RESTLESS"))
+			if err != nil {
+				log.Fatal(err)
+			}
 			answer := answerAll(nil)
 			serveRaw(func(method string, params json.RawMessage) string {
 				n := strings.Count(record(method), "tools/list\n")
-				if method == "tools/list" && n == 1 {
+				if method != "tools/list" {
+					return answer(method, params)
+				}
+				if n <= times {
 					fmt.Println(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`)
 				}
-				return answer(method, params)
+				return fmt.Sprintf(`{"tools":[{"name":"t%d","inputSchema":{"type":"object"}}]}`, n)
 			})
 		},
 		// Offers other tools in each life.

@@ -68,20 +68,21 @@ func (l *toolList) onChange(f func()) {
 // changed forgets the tools: the server says that it has others.
 func (l *toolList) changed() {
 	l.mu.Lock()
-	known, notify := l.known, l.notify
+	notify := l.notify
 	l.mu.Unlock()
-	l.forget()
-	if known && notify != nil {
+	if l.forget() && notify != nil {
 		notify()
 	}
 }
 
-// forget forgets the tools.
-func (l *toolList) forget() {
+// forget forgets the tools. It reports whether they were known.
+func (l *toolList) forget() (known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	known = l.known
 	l.changes++
 	l.tools, l.known = nil, false
+	return known
 }
 
 // list returns the server's tools, each without its name for the model,
@@ -123,6 +124,12 @@ func (s *Server) listSession(ctx context.Context, sess *session) ([]*listedTool,
 	changes := known.version()
 	asked := time.Now()
 	listed, ttl, err := s.listPages(ctx, sess)
+	if now := known.version(); err == nil && now != changes {
+		// Servers that register their tools one by one as they start say so
+		// each time. What they have after that is worth a second question.
+		changes, asked = now, time.Now()
+		listed, ttl, err = s.listPages(ctx, sess)
+	}
 	if err != nil {
 		s.mu.Lock()
 		if s.session == sess && ctx.Err() == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -140,14 +141,20 @@ func TestDegraded(t *testing.T) {
 	}
 }
 
-// An answer that is older than a notice of changes is not remembered.
+// An answer that is older than a notice of changes is asked for once more, and
+// not remembered if that is, too.
 func TestToolsChangeWhileListed(t *testing.T) {
 	t.Parallel()
-	s, count := recorded(t, "restless")
-	for range 3 {
-		start(t, s)
-	}
-	if n := count("tools/list"); n != 2 {
-		t.Errorf("%d lists, want 2", n)
+	for times, want := range map[string][3]string{"1": {"t2", "t2", "t2"}, "2": {"t2", "t3", "t3"}, "3": {"t2", "t4", "t4"}} {
+		s, count := recorded(t, "restless")
+		s.Env["RESTLESS"] = times
+		for i, name := range want {
+			if tools := start(t, s); tools[name].Tool == nil {
+				t.Errorf("changed %s times: run %d has %v, want %s", times, i+1, tools, name)
+			}
+		}
+		if n := strconv.Itoa(count("tools/list")); n != want[2][1:] {
+			t.Errorf("changed %s times: %s lists, want %s", times, n, want[2][1:])
+		}
 	}
 }
