@@ -49,6 +49,9 @@ func (s *Server) metadata(place string) http.HandlerFunc {
 		if config.Scopes != nil {
 			doc["scopes_supported"] = config.Scopes
 		}
+		if config.DPoP != nil {
+			doc["dpop_signing_alg_values_supported"] = config.DPoP
+		}
 		if config.Documents != nil {
 			doc["client_id_metadata_document_supported"] = true
 		}
@@ -125,6 +128,12 @@ func (s *Server) authenticate(r *http.Request) (Client, bool) {
 		return c, ok && c.method() == "client_secret_basic" && pass == c.Secret && !r.PostForm.Has("client_secret")
 	}
 	c, ok := s.client(r.PostForm.Get("client_id"))
+	if r.PostForm.Has("client_assertion") {
+		return c, ok && c.method() == "private_key_jwt" && s.checkAssertion(c, r.PostForm) == nil
+	}
+	if r.PostForm.Get("grant_type") == jwtBearer && !r.PostForm.Has("client_id") {
+		return Client{}, true // the assertion says who asks
+	}
 	if r.PostForm.Has("client_secret") {
 		return c, ok && c.method() == "client_secret_post" && r.PostForm.Get("client_secret") == c.Secret
 	}

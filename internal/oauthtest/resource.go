@@ -22,6 +22,12 @@ const (
 // elsewhere is where the metadata is that only the header tells of.
 const elsewhere = "/about-this-resource"
 
+// What a resource knows of DPoP.
+const (
+	Offered = "offered"
+	Only    = "only"
+)
+
 // A ResourceConfig says how a [Resource] differs from one that does everything
 // right.
 type ResourceConfig struct {
@@ -46,6 +52,13 @@ type ResourceConfig struct {
 	// Challenge is the scope of the challenge in a 401. If zero, it names none.
 	Challenge string
 
+	// DPoP says what the resource knows of tokens that are bound to a key: "" is
+	// nothing, [Offered] takes them and others, [Only] no others.
+	DPoP string
+
+	// Nonces wants a nonce of the resource in each proof.
+	Nonces bool
+
 	// Need returns the scopes, separated by spaces, that a request needs. If nil,
 	// none.
 	Need func(r *http.Request, body []byte) string
@@ -58,6 +71,9 @@ type ResourceCounts struct {
 	Refused   map[string]int // 401s, by the method of the request
 	Forbidden int            // 403s
 	InQuery   int            // requests with a token in the URL, which is forbidden
+
+	Proofs       int // DPoP proofs that were right
+	NoncesWanted int // requests that were refused for want of a nonce
 }
 
 // A Resource is an MCP server, or any other handler, that wants a token. Make
@@ -73,6 +89,8 @@ type Resource struct {
 	config  ResourceConfig
 	servers []*Server
 	counts  ResourceCounts
+
+	proofs proofs
 }
 
 // Protect serves a handler to those who have a token of one of the servers, of
@@ -127,8 +145,12 @@ func (r *Resource) Counts() ResourceCounts {
 	for method, n := range r.counts.Refused {
 		counts.Refused[method] = n
 	}
+	counts.Proofs, counts.NoncesWanted = r.proofs.counts()
 	return counts
 }
+
+// ForgetNonces makes the nonces of proofs old.
+func (r *Resource) ForgetNonces() { r.proofs.forget() }
 
 // ServeHTTP answers a request to the resource or for its metadata.
 func (r *Resource) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -143,13 +165,33 @@ func (r *Resource) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.NotFound(w, req)
 		return
 	}
-	name, bearer := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
+	scheme, name, given := strings.Cut(req.Header.Get("Authorization"), " ")
 	var scopes []string
+	var jkt string
 	ok := false
 	for _, s := range servers {
 		if !ok {
-			scopes, ok = s.check(name, r.URL)
+			scopes, jkt, ok = s.check(name, r.URL)
 		}
+	}
+	problem := ""
+	if given {
+		problem = "invalid_token"
+	}
+	if config.DPoP != "" && config.Nonces {
+		r.proofs.announce(w)
+	}
+	switch {
+	case config.DPoP != "" && scheme == "DPoP" && ok:
+		got, err := r.proofs.check(req, r.URL, name, config.Nonces)
+		ok = err == nil && got == jkt
+		if err == errNonce {
+			problem = "use_dpop_nonce"
+		} else if err != nil {
+			problem = "invalid_dpop_proof"
+		}
+	default: // a bound token is of no use to its bearer
+		ok = ok && scheme == "Bearer" && jkt == "" && config.DPoP != Only
 	}
 	if req.URL.Query().Has("access_token") {
 		r.count(func(c *ResourceCounts) { c.InQuery++ })
@@ -157,10 +199,6 @@ func (r *Resource) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	if !ok {
 		r.count(func(c *ResourceCounts) { c.Refused[req.Method]++ })
-		problem := ""
-		if bearer {
-			problem = "invalid_token"
-		}
 		r.challenge(w, http.StatusUnauthorized, config, problem, config.Challenge)
 		return
 	}
@@ -210,7 +248,13 @@ func (r *Resource) challenge(w http.ResponseWriter, status int, config ResourceC
 	if config.has(InHeader) {
 		add("resource_metadata", r.origin+elsewhere)
 	}
-	w.Header().Set("WWW-Authenticate", strings.TrimSpace("Bearer "+strings.Join(params, ", ")))
+	if config.DPoP != Only {
+		w.Header().Add("WWW-Authenticate", strings.TrimSpace("Bearer "+strings.Join(params, ", ")))
+	}
+	if config.DPoP != "" {
+		add("algs", "ES256")
+		w.Header().Add("WWW-Authenticate", "DPoP "+strings.Join(params, ", "))
+	}
 	http.Error(w, http.StatusText(status), status)
 }
 
@@ -241,6 +285,9 @@ func (r *Resource) serveMetadata(w http.ResponseWriter, req *http.Request, confi
 	doc["authorization_servers"] = issuers
 	if config.Scopes != nil {
 		doc["scopes_supported"] = config.Scopes
+	}
+	if config.DPoP == Only {
+		doc["dpop_bound_access_tokens_required"] = true
 	}
 	if config.Metadata != nil {
 		config.Metadata(doc)

@@ -9,6 +9,7 @@
 package oauthtest
 
 import (
+	"crypto"
 	"crypto/rand"
 	"encoding/json"
 	"maps"
@@ -73,6 +74,27 @@ type Config struct {
 	// If nil, it stays as it is.
 	Token func(doc map[string]any)
 
+	// DPoP are the algorithms of proofs that the metadata names; a token that is
+	// asked for with a proof is bound to its key. If nil, proofs are not looked at.
+	DPoP []string
+
+	// BoundOnly refuses requests of tokens without a proof.
+	BoundOnly bool
+
+	// Nonces wants a nonce of the server in each proof.
+	Nonces bool
+
+	// Trusted is the key that assertions for the jwt-bearer grant are signed by.
+	// If nil, none is good.
+	Trusted crypto.PublicKey
+
+	// IdP makes the server an identity provider, which signs by this key: id
+	// tokens, and assertions for the servers that Audiences names, where the client
+	// is ClientElsewhere.
+	IdP             crypto.Signer
+	Audiences       []string
+	ClientElsewhere string
+
 	// Documents are the client metadata documents of the web, by their URL,
 	// which is the client's id. If nil, the server takes no such ids.
 	Documents map[string]Client
@@ -87,14 +109,26 @@ type Client struct {
 	GrantTypes   []string `json:"grant_types,omitempty"`
 	Type         string   `json:"application_type,omitempty"`
 
-	// Method is none, client_secret_basic or client_secret_post. If zero, none
-	// for a client without a secret and client_secret_basic for others.
+	// Method is none, client_secret_basic, client_secret_post or private_key_jwt.
+	// If zero, it is private_key_jwt for a client with a key, none for one without
+	// key and secret and client_secret_basic for others.
 	Method string `json:"token_endpoint_auth_method,omitempty"`
+
+	// Key is what the client signs by, KeyID the name of that in its assertions,
+	// if it is to have one.
+	Key   crypto.PublicKey `json:"-"`
+	KeyID string           `json:"-"`
+
+	// BoundTokens is what the client said of itself when it was registered.
+	BoundTokens bool `json:"dpop_bound_access_tokens,omitempty"`
 }
 
 func (c Client) method() string {
 	if c.Method != "" {
 		return c.Method
+	}
+	if c.Key != nil {
+		return "private_key_jwt"
 	}
 	if c.Secret == "" {
 		return "none"
@@ -113,6 +147,10 @@ type Counts struct {
 	ClientCredentials int // client_credentials with success
 	Revocations       int // POST /revoke
 	Reuses            int // refresh tokens and codes that were used twice
+	Assertions        int // assertions exchanged with success, by the jwt-bearer grant
+	Exchanges         int // id tokens exchanged with success
+	Proofs            int // DPoP proofs that were right
+	NoncesWanted      int // requests that were refused for want of a nonce
 }
 
 // A Server is an authorization server. Make one with [New]. All methods are
@@ -132,6 +170,11 @@ type Server struct {
 	codes     map[string]*code
 	access    map[string]*token
 	refresh   map[string]*token
+	jtis      map[string]bool // of client assertions
+
+	assertions []string
+
+	proofs proofs
 }
 
 // New starts a server that ends with the test.
@@ -144,6 +187,7 @@ func New(tb testing.TB, config Config) *Server {
 		codes:     map[string]*code{},
 		access:    map[string]*token{},
 		refresh:   map[string]*token{},
+		jtis:      map[string]bool{},
 	}
 	s.mux.HandleFunc("GET /authorize", s.showConsent)
 	s.mux.HandleFunc("POST /authorize", s.decide)
@@ -197,8 +241,13 @@ func (s *Server) Change(change func(*Config)) {
 func (s *Server) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.counts
+	counts := s.counts
+	counts.Proofs, counts.NoncesWanted = s.proofs.counts()
+	return counts
 }
+
+// ForgetNonces makes the nonces of proofs old.
+func (s *Server) ForgetNonces() { s.proofs.forget() }
 
 // Requests returns the method and the path of each request so far.
 func (s *Server) Requests() []string {

@@ -18,7 +18,13 @@ type login struct {
 	client   string
 	resource string
 	scopes   []string
+	jkt      string // of the key that its tokens are bound to, or ""
 }
+
+const (
+	jwtBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+)
 
 type token struct {
 	login   *login
@@ -140,7 +146,7 @@ func (s *Server) unknownScope(scope string) string {
 func (s *Server) newCode(q url.Values) string {
 	name := secret("code")
 	s.codes[name] = &code{
-		login:     &login{client: q.Get("client_id"), resource: q.Get("resource"), scopes: strings.Fields(q.Get("scope"))},
+		login:     &login{client: q.Get("client_id"), resource: q.Get("resource"), scopes: strings.Fields(q.Get("scope")), jkt: q.Get("dpop_jkt")},
 		challenge: q.Get("code_challenge"),
 		redirect:  q.Get("redirect_uri"),
 	}
@@ -160,23 +166,53 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnauthorized, "invalid_client", "the client is unknown, or did not prove who it is in the agreed way")
 		return
 	}
-	if problem := s.checkResource(r.PostForm); problem != "" {
+	jkt, ok := s.checkProof(w, r)
+	if !ok {
+		return
+	}
+	if problem := s.checkResource(r.PostForm); problem != "" && r.PostForm.Get("grant_type") != tokenExchange {
 		refuse(w, http.StatusBadRequest, "invalid_target", problem)
 		return
 	}
 	switch grant := r.PostForm.Get("grant_type"); grant {
 	case "authorization_code":
-		s.exchangeCode(w, r.PostForm, c)
+		s.exchangeCode(w, r.PostForm, c, jkt)
 	case "refresh_token":
-		s.exchangeRefresh(w, r.PostForm, c)
+		s.exchangeRefresh(w, r.PostForm, c, jkt)
 	case "client_credentials":
-		s.exchangeSecret(w, r.PostForm, c)
+		s.exchangeSecret(w, r.PostForm, c, jkt)
+	case jwtBearer:
+		s.exchangeAssertion(w, r.PostForm, c, jkt)
+	case tokenExchange:
+		s.exchangeToken(w, r.PostForm, c)
 	default:
 		refuse(w, http.StatusBadRequest, "unsupported_grant_type", grant)
 	}
 }
 
-func (s *Server) exchangeCode(w http.ResponseWriter, form url.Values, c Client) {
+// checkProof returns the thumbprint of the key that tokens are to be bound to, or
+// "" for none. It is called with the lock held, and answers if it is not ok.
+func (s *Server) checkProof(w http.ResponseWriter, r *http.Request) (jkt string, ok bool) {
+	if s.config.DPoP == nil {
+		return "", true
+	}
+	if s.config.Nonces {
+		s.proofs.announce(w)
+	}
+	if r.Header.Get("DPoP") == "" && !s.config.BoundOnly {
+		return "", true
+	}
+	jkt, err := s.proofs.check(r, s.URL+"/token", "", s.config.Nonces)
+	switch {
+	case err == errNonce:
+		refuse(w, http.StatusBadRequest, "use_dpop_nonce", err.Error())
+	case err != nil:
+		refuse(w, http.StatusBadRequest, "invalid_dpop_proof", err.Error())
+	}
+	return jkt, err == nil
+}
+
+func (s *Server) exchangeCode(w http.ResponseWriter, form url.Values, c Client, jkt string) {
 	code := s.codes[form.Get("code")]
 	if code == nil || code.login.client != c.ID || code.redirect != form.Get("redirect_uri") {
 		refuse(w, http.StatusBadRequest, "invalid_grant", "the code is not one of this client and redirect URI")
@@ -198,6 +234,11 @@ func (s *Server) exchangeCode(w http.ResponseWriter, form url.Values, c Client) 
 		refuse(w, http.StatusBadRequest, "invalid_target", "the person was asked for another resource")
 		return
 	}
+	if code.login.jkt != "" && code.login.jkt != jkt {
+		refuse(w, http.StatusBadRequest, "invalid_grant", "the code is bound to another key")
+		return
+	}
+	code.login.jkt = jkt
 	s.counts.Codes++
 	refresh := ""
 	if c.mayRefresh() && (!s.config.OfflineOnly || slices.Contains(code.login.scopes, "offline_access")) {
@@ -210,7 +251,7 @@ func (c Client) mayRefresh() bool {
 	return c.GrantTypes == nil || slices.Contains(c.GrantTypes, "refresh_token")
 }
 
-func (s *Server) exchangeRefresh(w http.ResponseWriter, form url.Values, c Client) {
+func (s *Server) exchangeRefresh(w http.ResponseWriter, form url.Values, c Client, jkt string) {
 	name := form.Get("refresh_token")
 	old := s.refresh[name]
 	if old == nil || old.login.client != c.ID {
@@ -221,6 +262,10 @@ func (s *Server) exchangeRefresh(w http.ResponseWriter, form url.Values, c Clien
 		s.counts.Reuses++
 		s.end(old.login)
 		refuse(w, http.StatusBadRequest, "invalid_grant", "the refresh token was used before")
+		return
+	}
+	if old.login.jkt != jkt {
+		refuse(w, http.StatusBadRequest, "invalid_grant", "the refresh token is bound to another key, or none")
 		return
 	}
 	if form.Get("resource") != old.login.resource {
@@ -245,8 +290,8 @@ func (s *Server) exchangeRefresh(w http.ResponseWriter, form url.Values, c Clien
 	s.grant(w, old.login, scopes, name)
 }
 
-func (s *Server) exchangeSecret(w http.ResponseWriter, form url.Values, c Client) {
-	if c.Secret == "" || !slices.Contains(c.GrantTypes, "client_credentials") {
+func (s *Server) exchangeSecret(w http.ResponseWriter, form url.Values, c Client, jkt string) {
+	if c.method() == "none" || !slices.Contains(c.GrantTypes, "client_credentials") {
 		refuse(w, http.StatusBadRequest, "unauthorized_client", "this client may not act for itself")
 		return
 	}
@@ -255,7 +300,7 @@ func (s *Server) exchangeSecret(w http.ResponseWriter, form url.Values, c Client
 		return
 	}
 	s.counts.ClientCredentials++
-	l := &login{client: c.ID, resource: form.Get("resource"), scopes: strings.Fields(form.Get("scope"))}
+	l := &login{client: c.ID, resource: form.Get("resource"), scopes: strings.Fields(form.Get("scope")), jkt: jkt}
 	s.grant(w, l, l.scopes, "")
 }
 
@@ -285,6 +330,9 @@ func (s *Server) grant(w http.ResponseWriter, l *login, scopes []string, refresh
 		"token_type":   "Bearer",
 		"expires_in":   int(lifetime.Seconds()),
 		"scope":        strings.Join(scopes, " "),
+	}
+	if l.jkt != "" {
+		doc["token_type"] = "DPoP"
 	}
 	if refresh != "" {
 		doc["refresh_token"] = refresh
@@ -327,16 +375,17 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// check returns the scopes of a live access token for the resource.
-func (s *Server) check(name, resource string) (scopes []string, ok bool) {
+// check returns the scopes of a live access token for the resource, and the
+// thumbprint of the key that it is bound to, or "".
+func (s *Server) check(name, resource string) (scopes []string, jkt string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.access[name]
 	if t == nil || !time.Now().Before(t.expires) {
-		return nil, false
+		return nil, "", false
 	}
 	if t.login.resource == "" && s.config.ResourceOptional {
-		return t.scopes, true
+		return t.scopes, t.login.jkt, true
 	}
-	return t.scopes, t.login.resource == resource
+	return t.scopes, t.login.jkt, t.login.resource == resource
 }
