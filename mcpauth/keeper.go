@@ -159,10 +159,6 @@ func (k *keeper) leave(f *flight) {
 func (k *keeper) set(t *Token) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.token != nil && t != nil && k.token.Access == t.Access {
-		k.token = t
-		return
-	}
 	k.token = t
 	k.given, k.refused, k.answered = 0, 0, 0
 }
