@@ -229,6 +229,21 @@ func TestAuthorizationServerChanges(t *testing.T) {
 	}
 }
 
+// The redirect URI of a client that registered itself is not that of another.
+func TestOwnClientHasItsOwnRedirect(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	as.Add(oauthtest.Client{ID: "mine", RedirectURIs: []string{callback}})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	store, p := &mcpauth.MemoryStore{}, &person{}
+	for _, id := range []string{"", "mine"} {
+		mustCall(t, &mcpauth.Login{Server: server.URL, Prompter: p, Store: store, ClientID: id}, server.URL)
+	}
+	if want := []string{"", ""}; !slices.Equal(p.hints, want) {
+		t.Errorf("the prompter was told %q, want %q", p.hints, want)
+	}
+}
+
 // A client that was registered by hand, and does not say where, stays with the
 // authorization server that it was first used at.
 func TestOwnClientStays(t *testing.T) {
@@ -241,6 +256,18 @@ func TestOwnClientStays(t *testing.T) {
 	server.Move(second)
 	if _, err := call(t.Context(), login, server.URL, "any"); err == nil || !strings.Contains(err.Error(), "ClientIssuer") {
 		t.Errorf("call: %v, want an error that names ClientIssuer", err)
+	}
+	// Nor does the end of the login make it forget where that is.
+	server.Move(first)
+	first.RevokeAll()
+	login.Prompter = nil
+	if _, err := call(t.Context(), login, server.URL, "any"); err == nil {
+		t.Error("call: a revoked login is used")
+	}
+	server.Move(second)
+	login = &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: login.Store, ClientID: "mine", ClientSecret: "secret-mine"}
+	if err := login.SignIn(t.Context()); err == nil || !strings.Contains(err.Error(), "ClientIssuer") {
+		t.Errorf("SignIn: %v, want an error that names ClientIssuer", err)
 	}
 	if got := second.Counts(); got.TokenRequests+got.Prompts != 0 {
 		t.Errorf("the other server was asked: %+v", got)

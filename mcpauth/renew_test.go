@@ -166,6 +166,16 @@ func TestDenial(t *testing.T) {
 		t.Errorf("SignIn: %v", err)
 	}
 	mustCall(t, login, server.URL)
+
+	// A no is no sign that the registration is stale.
+	p.Deny = true
+	if err := login.SignIn(t.Context()); !errors.Is(err, mcpauth.ErrDenied) {
+		t.Errorf("SignIn: %v, want the denial", err)
+	}
+	p.Deny = false
+	if err := login.SignIn(t.Context()); err != nil || as.Counts().Registrations != 1 {
+		t.Errorf("SignIn: %v, %d registrations, want 1", err, as.Counts().Registrations)
+	}
 }
 
 // Nothing is known while the authorization server is ill: no prompt.
@@ -196,6 +206,43 @@ func TestRefreshFailsForNow(t *testing.T) {
 	mustCall(t, login, server.URL)
 	if got := as.Counts(); got.Refreshes != 1 || p.Visits() != 1 {
 		t.Errorf("%d refreshes, %d prompts; want 1 and 1", got.Refreshes, p.Visits())
+	}
+}
+
+// Who gives up while a token is refreshed, or a code exchanged, does not cost
+// the person another login: what was sent is used up.
+func TestGivingUpLosesNoToken(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	p := &person{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	for _, end := range []func(){func() {}, as.EndAccess} {
+		end()
+		begun, goOn := make(chan struct{}), make(chan struct{})
+		held := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			as.Change(func(c *oauthtest.Config) { c.Instead = nil })
+			if err := r.ParseForm(); err != nil { // so that the server notices a client that is gone
+				t.Error(err)
+			}
+			close(begun)
+			<-goOn
+			as.ServeHTTP(w, r)
+		})
+		as.Change(func(c *oauthtest.Config) { c.Instead = map[string]http.Handler{"/token": held} })
+		ctx, cancel := context.WithCancel(t.Context())
+		gaveUp := make(chan error)
+		go func() { _, err := call(ctx, login, server.URL, "any"); gaveUp <- err }()
+		<-begun
+		cancel()
+		if err := <-gaveUp; !errors.Is(err, context.Canceled) {
+			t.Errorf("call: %v, want the error of its context", err)
+		}
+		close(goOn)
+		mustCall(t, login, server.URL)
+	}
+	if got := as.Counts(); got.Codes != 1 || got.Refreshes != 1 || got.Reuses != 0 || p.Visits() != 1 {
+		t.Errorf("%d codes, %d refreshes, %d reuses, %d prompts; want 1, 1, 0, 1", got.Codes, got.Refreshes, got.Reuses, p.Visits())
 	}
 }
 

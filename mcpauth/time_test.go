@@ -23,6 +23,7 @@ type tinyWeb struct {
 	at     string // where tokens are, behind /token
 	accept string // the token that is let in
 	never  bool   // none is
+	more   bool   // a scope is wanted that no token has
 }
 
 const tinyServer = "https://tiny.example/mcp"
@@ -33,6 +34,9 @@ func (w *tinyWeb) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case "/mcp":
 		if w.never || w.accept == "" || r.Header.Get("Authorization") != "Bearer "+w.accept {
 			rw.WriteHeader(http.StatusUnauthorized)
+		} else if w.more {
+			rw.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="more"`)
+			rw.WriteHeader(http.StatusForbidden)
 		}
 	case "/.well-known/oauth-protected-resource/mcp":
 		io.WriteString(rw, `{"resource":"https://tiny.example/mcp","authorization_servers":["https://tiny.example"]}`)
@@ -42,7 +46,7 @@ func (w *tinyWeb) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case "/token" + w.at:
 		w.tokens++
 		w.accept = strings.Repeat("t", w.tokens)
-		io.WriteString(rw, `{"access_token":"`+w.accept+`","token_type":"Bearer","expires_in":3600,"refresh_token":"r"}`)
+		io.WriteString(rw, `{"access_token":"`+w.accept+`","token_type":"Bearer","expires_in":3600,"refresh_token":"r","scope":"less"}`)
 	default:
 		rw.WriteHeader(http.StatusNotFound)
 	}
@@ -92,7 +96,7 @@ func (w *tinyWeb) call(login auth) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if resp.StatusCode != http.StatusUnauthorized || !again {
+		if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusForbidden || !again {
 			return resp.StatusCode, nil
 		}
 		if err := login.Refused(req, resp); err != nil {
@@ -153,9 +157,56 @@ func TestUselessLoginsAreBounded(t *testing.T) {
 			t.Errorf("%d prompts in half a minute, want 3", w.asks)
 		}
 		time.Sleep(10 * time.Minute)
+		for range 30 {
+			w.call(login)
+			time.Sleep(time.Second)
+		}
+		if w.asks != 6 {
+			t.Errorf("%d prompts in all after ten minutes, want 6", w.asks)
+		}
+		time.Sleep(10 * time.Minute)
 		w.never = false
 		if status, err := w.call(login); err != nil || status != http.StatusOK {
 			t.Errorf("call after the server came to its senses: %d, %v", status, err)
+		}
+	})
+}
+
+// A person is asked for more scopes for one operation so often in ten minutes,
+// and again later.
+func TestStepUpsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &tinyWeb{more: true}
+		login := w.login()
+		for _, tt := range []struct {
+			pass time.Duration
+			want int // prompts so far
+		}{{0, 1}, {time.Minute, 1 + 1}, {time.Minute, 1 + 2}, {8 * time.Minute, 1 + 2}, {3 * time.Minute, 1 + 3}} {
+			time.Sleep(tt.pass)
+			status, err := w.call(login)
+			if status != http.StatusForbidden || w.asks != tt.want {
+				t.Errorf("%v later: %d, %v, %d prompts; want 403 and %d", tt.pass, status, err, w.asks, tt.want)
+			}
+		}
+	})
+}
+
+// Tokens that are good, and end often without notice, are refreshed as often.
+func TestRefreshesThatHelpAreNotBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &tinyWeb{}
+		login := w.login()
+		for range 20 {
+			for range 3 {
+				if status, err := w.call(login); err != nil || status != http.StatusOK {
+					t.Fatalf("call with token %d: %d, %v", w.tokens, status, err)
+				}
+			}
+			w.accept = ""
+			time.Sleep(time.Second)
+		}
+		if w.asks != 1 || w.tokens != 20 {
+			t.Errorf("%d prompts, %d tokens; want 1 and 20", w.asks, w.tokens)
 		}
 	})
 }
@@ -193,6 +244,7 @@ func TestTokenEndpointMoves(t *testing.T) {
 					t.Errorf("%s, tokens at /token%s: %d, %v", name, at, status, err)
 				}
 				time.Sleep(2 * time.Hour)
+				w.accept = ""
 			}
 			if w.asks > 1 {
 				t.Errorf("%s: %d prompts, want one at most", name, w.asks)
