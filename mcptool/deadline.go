@@ -117,3 +117,10 @@ func (d *deadline) resume() {
 	d.quietEnd, d.hardEnd = d.quietEnd.Add(stood), d.hardEnd.Add(stood)
 	d.arm()
 }
+
+// left implements clock.
+func (d *deadline) left() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return min(time.Until(d.quietEnd), time.Until(d.hardEnd))
+}

@@ -68,7 +68,7 @@ func (l *listener) round(ctx context.Context, answered func()) (again bool) {
 	}
 	wait := events.Retry()
 	if wait <= 0 {
-		wait = reopenDelay(l.failures)
+		wait = reopenDelay(l.failures, nil)
 	}
 	l.failures++
 	return sleep(ctx, wait) == nil
@@ -121,7 +121,7 @@ func (l *listener) failed(ctx context.Context, err error) (again bool) {
 		l.link.logger.Debug("mcp server is listened to again after a login", "cause", err)
 		return l.link.awaitAnswer(ctx)
 	}
-	wait := reopenDelay(l.failures)
+	wait := reopenDelay(l.failures, err)
 	l.failures++
 	l.link.logger.Debug("mcp server is listened to again later", "wait", wait, "cause", err)
 	return sleep(ctx, wait) == nil

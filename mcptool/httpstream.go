@@ -24,6 +24,9 @@ const (
 	// maxResumes is how often a stream is opened again without news on it,
 	// before the response is given up.
 	maxResumes = 5
+
+	// maxRetryAfter is the longest that a server can ask to be left alone.
+	maxRetryAfter = 10 * time.Minute
 )
 
 // errNoMessage is in the error of an answer of the right type that is no
@@ -178,7 +181,7 @@ func (x *exchange) resume(ctx context.Context, last string, wait time.Duration, 
 		}
 		delay := wait
 		if delay <= 0 || err != nil {
-			delay = max(wait, reopenDelay(*tries))
+			delay = max(wait, reopenDelay(*tries, err))
 		}
 		*tries++
 		if err := sleep(ctx, delay); err != nil {
@@ -219,12 +222,17 @@ func passing(err error) bool {
 	return !needsLogin(err) && !errors.Is(err, errTooLong) && !errors.Is(err, errNoMessage)
 }
 
-// reopenDelay returns how long to wait after so many failures in a row: half of it
-// is chance, so that clients of a server that was away do not come back all at
-// once.
-func reopenDelay(failures int) time.Duration {
+// reopenDelay returns how long to wait after so many failures in a row, the last
+// of them err if that is not nil: half of it is chance, so that clients of a
+// server that was away do not come back all at once. It is no less than what the
+// server asked for.
+func reopenDelay(failures int, err error) time.Duration {
 	d := min(firstDelay<<min(failures, 10), lastDelay)
-	return d/2 + rand.N(d/2)
+	d = d/2 + rand.N(d/2)
+	if answer, ok := errors.AsType[*HTTPError](err); ok {
+		d = max(d, min(answer.retryAfter, maxRetryAfter))
+	}
+	return d
 }
 
 // sleep waits for d, or returns why ctx ended.

@@ -42,7 +42,7 @@ func (c *httpLink) subscribe(ctx context.Context, req *jsonrpc.Request) error {
 		if time.Since(begun) > lastDelay {
 			failures = 0
 		}
-		wait := reopenDelay(failures)
+		wait := reopenDelay(failures, err)
 		failures++
 		c.logger.Debug("mcp server is asked again for notices of changes", "wait", wait, "cause", err)
 		within, _, cancel := c.within(ctx)

@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,11 @@ const (
 	maxErrorText = 300
 
 	maxRedirects = 5
+
+	// A request that was refused with 429 is sent again up to maxRefusals times
+	// if the server says that it has to wait no longer than maxRefusal.
+	maxRefusals = 3
+	maxRefusal  = 30 * time.Second
 
 	// forever is longer than any stream lives. That its peer is gone, TCP finds
 	// out.
@@ -98,7 +104,8 @@ func (r *remote) close() {
 
 // do sends a request and returns the response to it, whatever its status, save
 // those that ask for credentials: these are an error when Auth could not help.
-// The caller closes the body. Its reads fail when the server was silent for
+// A request that was refused with 429, so that nothing was done, is sent again
+// after a Retry-After that is short and within the time that is left. The caller closes the body. Its reads fail when the server was silent for
 // too long, and when ctx ends.
 //
 // Nothing is sent to another origin than that of the server's URL. An error
@@ -113,7 +120,7 @@ func (r *remote) do(ctx context.Context, method, target string, body []byte, hea
 	}
 	var asked map[int]bool // statuses that Auth was told of
 	repeated := false      // since then, at the word of Answered
-	for {
+	for refusals := 0; ; {
 		req, err := r.request(ctx, method, to, body, header)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errNotSent, err)
@@ -128,6 +135,16 @@ func (r *remote) do(ctx context.Context, method, target string, body []byte, hea
 			continue
 		}
 		status := resp.StatusCode
+		if status == http.StatusTooManyRequests && method != http.MethodDelete && refusals < maxRefusals {
+			if wait := retryAfter(resp.Header); 0 < wait && wait <= maxRefusal && wait < timeLeft(ctx) {
+				refusals++
+				refused := httpError(resp)
+				if err := sleep(ctx, wait); err != nil {
+					return nil, fmt.Errorf("%w: %w", refused, err)
+				}
+				continue
+			}
+		}
 		if status != http.StatusUnauthorized && status != http.StatusForbidden {
 			return resp, nil
 		}
@@ -314,11 +331,12 @@ func standing(ctx context.Context) context.Context {
 	return context.WithValue(ctx, standingKey{}, true)
 }
 
-// A clock bounds a call. It stands still while a person is waited for. Both
+// A clock bounds a call. It stands still while a person is waited for. Its
 // methods must be safe for concurrent use; each pause has its resume.
 type clock interface {
 	pause()
 	resume()
+	left() time.Duration
 }
 
 type clockKey struct{}
@@ -347,6 +365,20 @@ type clocks [2]clock
 func (c clocks) pause()  { c[0].pause(); c[1].pause() }
 func (c clocks) resume() { c[0].resume(); c[1].resume() }
 
+func (c clocks) left() time.Duration { return min(c[0].left(), c[1].left()) }
+
+// timeLeft returns how long ctx lives on, as far as is known.
+func timeLeft(ctx context.Context) time.Duration {
+	left := forever
+	if end, ok := ctx.Deadline(); ok {
+		left = time.Until(end)
+	}
+	if c, ok := ctx.Value(clockKey{}).(clock); ok {
+		left = min(left, c.left())
+	}
+	return left
+}
+
 // An HTTPError is an answer of a remote server that is no message of MCP: the
 // server refused the request, or something between it and us did.
 type HTTPError struct {
@@ -361,6 +393,8 @@ type HTTPError struct {
 	// Text is the beginning of the answer if that is text, the title of the
 	// page if it is HTML. Credentials that the request had are taken out.
 	Text string
+
+	retryAfter time.Duration // what the server asked for; zero if nothing
 }
 
 // Error implements error.
@@ -381,6 +415,9 @@ func (e *HTTPError) Error() string {
 	}
 	if e.ContentType != "text/html" && e.Text != "" {
 		s += ": " + e.Text
+	}
+	if e.retryAfter > 0 {
+		s += fmt.Sprintf(" (retry after %v)", e.retryAfter.Round(time.Second))
 	}
 	return s
 }
@@ -407,7 +444,21 @@ func httpErrorOpen(resp *http.Response) *HTTPError {
 		URL:         publicURL(resp.Request.URL),
 		StatusCode:  resp.StatusCode,
 		ContentType: mediaType(resp.Header),
+		retryAfter:  retryAfter(resp.Header),
 	}
+}
+
+// retryAfter returns how long the server wants to be left alone, or zero if it
+// does not say.
+func retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
+		return max(0, time.Duration(seconds)*time.Second)
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
 }
 
 // setText sets what can be shown of data, the answer to req.

@@ -474,3 +474,94 @@ func TestErrorsKeepKeysOfURLs(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A call that was refused with 429 did nothing. It is sent again when the server
+// wants it, if that is soon.
+func TestRetryAfter(t *testing.T) {
+	tests := []struct {
+		name    string
+		status  int
+		after   []string // Retry-After of one refusal each; the last one goes on
+		timeout time.Duration
+		sent    int
+		took    time.Duration
+		want    string // in the error; empty: none
+	}{
+		{"seconds", 429, []string{"7", "2", ""}, 0, 3, 9 * time.Second, ""},
+		{"a date", 429, []string{"Sat, 01 Jan 2000 00:00:05 GMT", ""}, 0, 2, 5 * time.Second, ""},
+		{"again and again", 429, []string{"2"}, 0, 4, 6 * time.Second, "status 429 Too Many Requests: busy (retry after 2s)"},
+		{"later", 429, []string{"3600"}, 0, 1, 0, "(retry after 1h0m0s)"},
+		{"after the deadline", 429, []string{"7"}, 7 * time.Second, 1, 0, "(retry after 7s)"},
+		{"nothing said", 429, []string{"soon"}, 0, 1, 0, "Too Many Requests: busy"},
+		{"unavailable", 503, []string{"1"}, 0, 1, 0, "Unavailable: busy (retry after 1s)"},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			sent := 0
+			next := answerHTTP(map[string]string{})
+			s := &mcptool.Server{Name: "test", URL: "http://test/", CallTimeout: tt.timeout, HTTPClient: &http.Client{Transport: handlerTransport{
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("Mcp-Method") != "tools/call" {
+						next.ServeHTTP(w, r)
+						return
+					}
+					after := tt.after[min(sent, len(tt.after)-1)]
+					if sent++; after == "" {
+						next.ServeHTTP(w, r)
+						return
+					}
+					w.Header().Set("Retry-After", after)
+					w.Header().Set("Content-Type", "text/plain")
+					w.WriteHeader(tt.status)
+					io.WriteString(w, "busy")
+				}),
+			}}}
+			defer s.Close()
+			call := start(t, s)["t"]
+			begun := time.Now()
+			_, err := call.call(t.Context(), "")
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%s: error %v, want %q", tt.name, err, tt.want)
+			}
+			if got, want := errors.Is(err, tramontane.ErrOutcomeUnknown), tt.status == 503; got != want {
+				t.Errorf("%s: outcome unknown is %v, want %v: %v", tt.name, got, want, err)
+			}
+			if took := time.Since(begun); sent != tt.sent || took != tt.took {
+				t.Errorf("%s: sent %d times in %v, want %d in %v", tt.name, sent, took, tt.sent, tt.took)
+			}
+		})
+	}
+}
+
+// A stream is not asked for again before the server wants it.
+func TestRetryAfterOfStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var opened []time.Time
+		answer := answerAll(nil)
+		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var msg struct {
+				ID     json.RawMessage
+				Method string
+			}
+			json.NewDecoder(r.Body).Decode(&msg)
+			switch {
+			case r.Method == http.MethodGet:
+				opened = append(opened, time.Now())
+				w.Header().Set("Retry-After", "200")
+				w.WriteHeader(http.StatusServiceUnavailable)
+			case msg.ID == nil:
+				w.WriteHeader(http.StatusAccepted)
+			default:
+				w.Header().Set("Content-Type", "application/json")
+				fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, msg.ID, answer(msg.Method, nil))
+			}
+		})
+		s := &mcptool.Server{Name: "test", URL: "http://test/", HTTPClient: &http.Client{Transport: handlerTransport{handler}}}
+		defer s.Close()
+		start(t, s)
+		time.Sleep(59 * time.Minute)
+		if len(opened) != 18 {
+			t.Errorf("asked for %d times in 59 minutes, want every 200 s", len(opened))
+		}
+	})
+}
