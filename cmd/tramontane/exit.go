@@ -38,7 +38,7 @@ const exitHelp = `Exit codes:
   4    the API or the model cannot be reached, or refused the request
   5    the offline demo model found no tool that fits
   6    a limit was reached: --max-turns or --timeout
-  7    calls wait for approval, and there is no terminal to ask at
+  7    calls wait for approval: nobody could be asked, or said yes or no
   8    tools are not as the lock file pins them
   129  the terminal was closed (SIGHUP)
   130  interrupted (Ctrl-C)
@@ -99,7 +99,7 @@ func classify(ctx context.Context, err error) error {
 	case errors.Is(err, tramontane.ErrMaxTurns):
 		return &exitError{exitLimit, fmt.Errorf("%w; allow more with --max-turns", err)}
 	case errors.Is(err, tramontane.ErrPending):
-		return &exitError{exitPending, fmt.Errorf("%w; run this at a terminal to be asked, or without the rule of --confirm that is about them", err)}
+		return &exitError{exitPending, fmt.Errorf("%w; allow them at a terminal, where they are asked about, or leave out the rule of --confirm that is about them", err)}
 	case refused:
 		return &exitError{exitNoTool, err}
 	case answered && apiError.Code == "offline_no_tool":

@@ -91,20 +91,25 @@ func (j *mcpJob) signIn(ctx context.Context, name string, login *mcpauth.Login) 
 	case err != nil:
 		return &exitError{exitServer, err}
 	}
+	if !needed {
+		return j.writeLogin(ctx, login, "No login is needed: %s answers without one.\n")
+	}
+	return j.writeLogin(ctx, login, "Logged in to %s.\n")
+}
+
+// writeLogin writes what is known of a login now: as JSON, or that it is done.
+func (j *mcpJob) writeLogin(ctx context.Context, login *mcpauth.Login, done string) error {
 	st, err := login.Status(ctx)
 	if err == nil && st.Err != nil {
 		err = st.Err
 	}
-	if err != nil {
-		return &exitError{exitFailed, err}
-	}
 	switch {
+	case err != nil:
+		return &exitError{exitFailed, err}
 	case j.json:
 		return j.out.line(newLoginReport(st))
-	case !needed:
-		return j.out.write([]byte("No login is needed: the server answers without one.\n"))
 	}
-	return j.out.write(fmt.Appendf(nil, "Logged in to %s.\n", printable(st.Server)))
+	return j.out.write(fmt.Appendf(nil, done, printable(st.Server)))
 }
 
 // A loginReport says what is known of a login, and no secret.
@@ -153,7 +158,7 @@ func newMCPLogoutCommand() *cobra.Command {
 			if err != nil {
 				return &exitError{exitFailed, err}
 			}
-			return nil
+			return j.writeLogin(ctx, login, "Logged out of %s.\n")
 		},
 	}
 	f.add(cmd)
