@@ -560,6 +560,7 @@ func TestRetryAfterOfStream(t *testing.T) {
 		defer s.Close()
 		start(t, s)
 		time.Sleep(59 * time.Minute)
+		synctest.Wait()
 		if len(opened) != 18 {
 			t.Errorf("asked for %d times in 59 minutes, want every 200 s", len(opened))
 		}
