@@ -390,3 +390,40 @@ func (w *watched) Refused(req *http.Request, resp *http.Response) error {
 	close(w.refused)
 	return w.Login.Refused(req, resp)
 }
+
+// A token that was made by hand is used as it is, and not refreshed: nobody
+// knows where.
+func TestTokenByHand(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	login := &mcpauth.Login{Server: server.URL, Store: &mcpauth.MemoryStore{}}
+	if err := login.SetToken(t.Context(), &mcpauth.Token{Access: "a", Refresh: "r"}); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := login.Status(t.Context()); err != nil || !st.LoggedIn || st.Refreshable || st.Issuer != "" {
+		t.Errorf("Status = %+v, %v", st, err)
+	}
+	var needs *mcpauth.NeedsLoginError
+	if _, err := call(t.Context(), login, server.URL, "any"); !errors.As(err, &needs) || as.Counts().TokenRequests != 0 {
+		t.Errorf("call: %v after %d token requests, want a NeedsLoginError after none", err, as.Counts().TokenRequests)
+	}
+}
+
+// An authorization endpoint may have parameters of its own.
+func TestAuthURLKeepsParameters(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	as.Change(func(c *oauthtest.Config) {
+		c.Metadata = metadata("authorization_endpoint", as.URL+"/authorize?tenant=a%26b&state=theirs")
+	})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	flow, err := (&mcpauth.Login{Server: server.URL, Store: &mcpauth.MemoryStore{}}).Begin(t.Context(), callback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := query(flow.AuthURL())
+	if q.Get("tenant") != "a&b" || !slices.Equal(q["state"], []string{flow.State()}) {
+		t.Errorf("authorization URL %s", flow.AuthURL())
+	}
+}

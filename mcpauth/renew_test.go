@@ -246,6 +246,27 @@ func TestGivingUpLosesNoToken(t *testing.T) {
 	}
 }
 
+// What the answer to a refresh does not say stays as it was.
+func TestRefreshThatSaysLittle(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{KeepRefresh: true})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{Challenge: "read"}, as)
+	p := &person{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	mustCall(t, login, server.URL)
+	as.Change(func(c *oauthtest.Config) {
+		c.Token = func(doc map[string]any) { delete(doc, "refresh_token"); delete(doc, "scope") }
+	})
+	for range 2 {
+		as.EndAccess()
+		mustCall(t, login, server.URL)
+	}
+	st, err := login.Status(t.Context())
+	if err != nil || !st.Refreshable || !slices.Equal(st.Scopes, []string{"read"}) || p.Visits() != 1 {
+		t.Errorf("Status = %+v, %v after %d prompts", st, err, p.Visits())
+	}
+}
+
 // A refresh does not need the metadata of the server.
 func TestRefreshWithoutMetadata(t *testing.T) {
 	t.Parallel()

@@ -144,6 +144,49 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
+// A person who takes the matter in hand begins anew: after a denial, and after
+// renewals that led nowhere.
+func TestPersonBeginsAnew(t *testing.T) {
+	for name, begin := range map[string]func(*testing.T, *mcpauth.Login){
+		"SignIn": func(t *testing.T, login *mcpauth.Login) {
+			if err := login.SignIn(t.Context()); err != nil {
+				t.Errorf("SignIn: %v", err)
+			}
+		},
+		"Logout": func(t *testing.T, login *mcpauth.Login) {
+			if err := login.Logout(t.Context(), nil); err != nil {
+				t.Errorf("Logout: %v", err)
+			}
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &tinyWeb{deny: true}
+			login := w.login()
+			w.call(login)
+			w.deny = false
+			begin(t, login)
+			if status, err := w.call(login); err != nil || status != http.StatusOK || w.asks != 2 {
+				t.Errorf("%s after a denial: %d, %v, %d prompts; want success after 2", name, status, err, w.asks)
+			}
+
+			w = &tinyWeb{never: true}
+			login = w.login()
+			for range 10 {
+				w.call(login)
+			}
+			if w.asks != 3 {
+				t.Errorf("%d prompts, want 3", w.asks)
+			}
+			begin(t, login)
+			asks, tokens := w.asks, w.tokens
+			w.call(login)
+			if w.asks+w.tokens == asks+tokens {
+				t.Errorf("%s after renewals that led nowhere: nothing more is tried", name)
+			}
+		})
+	}
+}
+
 // A server that refuses everything costs few prompts, and is tried again later.
 func TestUselessLoginsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
