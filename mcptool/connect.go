@@ -372,11 +372,12 @@ func (s *Server) open(ctx context.Context, how manner) (link, error) {
 	case how.transport == SSE:
 		return newSSELink(ctx, s)
 	case how.transport == StreamableHTTP:
-		conn, err := newHTTPLink(ctx, s)
-		if c, ok := conn.(*httpLink); ok && how.patience > c.patience {
-			c.patience = how.patience
+		conn, err := newHTTPLink(s)
+		if err != nil {
+			return nil, err
 		}
-		return conn, err
+		conn.patience = max(conn.patience, how.patience)
+		return conn, nil
 	}
 	proc, err := startProcess(s.command(), s.Stderr)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 )
 
 // newDialedLink opens a link over a transport of the program's own making, as
-// [Server.Dial] returns it. It is a dialer. The transport is connected here, so
-// that an error of it is not taken for one of the handshake.
+// [Server.Dial] returns it, within ctx. The transport is connected here, so that
+// an error of it is not taken for one of the handshake.
 func newDialedLink(ctx context.Context, s *Server) (link, error) {
 	transport, err := s.Dial(ctx)
 	if err != nil {

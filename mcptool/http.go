@@ -73,8 +73,8 @@ type httpLink struct {
 }
 
 // newHTTPLink makes a link to the streamable HTTP server at s.URL. Nothing is
-// sent before the handshake. It is a dialer.
-func newHTTPLink(_ context.Context, s *Server) (link, error) {
+// sent before the handshake.
+func newHTTPLink(s *Server) (*httpLink, error) {
 	r, err := newRemote(s)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package mcptool
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
@@ -89,7 +88,8 @@ var (
 // link has ended, and ended tells why from then on.
 //
 // The context of Write is that of the call behind the message, whose clock
-// pauseClock stops.
+// pauseClock stops. A link lives on when the context in which it was opened has
+// ended. Who opened it closes it, also when the handshake fails.
 type link interface {
 	mcp.Transport
 	mcp.Connection
@@ -107,7 +107,3 @@ type link interface {
 	// list returns what is known of the server's tools on this link.
 	list() *toolList
 }
-
-// A dialer opens a link for one session of s, within ctx; the link lives on when
-// ctx has ended. Who opened the link closes it, also when the handshake fails.
-type dialer func(ctx context.Context, s *Server) (link, error)

@@ -47,7 +47,7 @@ type sseConn struct {
 	posts sync.WaitGroup // under way; none begins after the end
 }
 
-// newSSELink opens a link to the server at s.URL. It is a dialer.
+// newSSELink opens a link to the server at s.URL, within ctx.
 func newSSELink(ctx context.Context, s *Server) (link, error) {
 	remote, err := newRemote(s)
 	if err != nil {
