@@ -72,8 +72,11 @@ type Server struct {
 	// HeaderFunc adds to the headers of one request to URL, after those of
 	// Header. The context is that of the call behind the request, so that one
 	// process can serve many users; a server that keeps sessions sees all of
-	// them in one. Its error is that of the request, which is not sent then. It
-	// must be safe for concurrent use. If nil, nothing is added.
+	// them in one. Requests that a session makes of its own accord, such as those
+	// to listen to the server (GET) and to end the session (DELETE), belong to no
+	// call: their context has no user, so HeaderFunc has to do without. Its error
+	// is that of the request, which is not sent then. It must be safe for
+	// concurrent use. If nil, nothing is added.
 	HeaderFunc func(ctx context.Context, header http.Header) error
 
 	// HTTPClient sends the requests to URL: it is the place for proxies, TLS
