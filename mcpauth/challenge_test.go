@@ -127,3 +127,40 @@ func FuzzMetadata(f *testing.F) {
 		}
 	})
 }
+
+// What a resource may be called, by where its metadata is.
+func TestResource(t *testing.T) {
+	t.Parallel()
+	const place = "/.well-known/oauth-protected-resource"
+	for _, tt := range []struct {
+		server, place, resource string
+		want                    bool
+	}{
+		{"https://x.example/mcp", place + "/mcp", "https://x.example/mcp", true},
+		{"https://x.example/mcp", place + "/mcp", "https://x.example", false},
+		{"https://x.example/mcp", place, "https://x.example", true},
+		{"https://x.example/mcp", place, "https://x.example/", true},
+		{"https://x.example/mcp", place, "https://x.example/mcp", false},
+		{"https://x.example", place, "https://x.example/", true},
+		{"https://x.example/", place, "https://x.example", true},
+		{"HTTPS://X.Example:443/mcp#here", place + "/mcp", "https://x.example/mcp", true},
+		{"https://x.example:8443/mcp", place + "/mcp", "https://x.example/mcp", false},
+		{"https://x.example/mcp", place + "/mcp", "https://x.example/mcp/", false},
+	} {
+		u, err := parseServer(tt.server, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := newWeb(&http.Client{Transport: documents{
+			tt.place: `{"resource":"` + tt.resource + `","authorization_servers":["https://x.example"]}`,
+			"/.well-known/oauth-authorization-server": `{"issuer":"https://x.example","token_endpoint":"https://x.example/token"}`,
+		}}, u, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := (&finder{web: w, server: u}).find(t.Context(), challenge{})
+		if (err == nil) != tt.want || err == nil && r.resource != tt.resource {
+			t.Errorf("%s calls itself %s at %s: %v, want success: %v", tt.server, tt.resource, tt.place, err, tt.want)
+		}
+	}
+}

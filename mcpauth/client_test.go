@@ -2,6 +2,8 @@ package mcpauth_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -180,6 +182,62 @@ func TestRegistration(t *testing.T) {
 	mustCall(t, login, server.URL)
 	if got := as.Counts().Registrations; got != 5 {
 		t.Errorf("%d registrations, want 5 after all was forgotten", got)
+	}
+}
+
+// What the answer to a registration may say.
+func TestRegistrationAnswers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, answer  string
+		wantErr       string
+		registrations int // for two logins
+	}{
+		{name: "a secret and no method", answer: `{"client_id":"given","client_secret":"secret-given"}`, registrations: 1},
+		{name: "a secret that has ended", answer: `{"client_id":"given","client_secret":"secret-given","client_secret_expires_at":1}`, registrations: 2},
+		{name: "a secret that lasts", answer: `{"client_id":"given","client_secret":"secret-given","client_secret_expires_at":99999999999}`, registrations: 1},
+		{name: "a method and no secret", answer: `{"client_id":"given","token_endpoint_auth_method":"client_secret_basic"}`, wantErr: "no client_secret for client_secret_basic"},
+		{name: "no client", answer: `{}`, wantErr: "no client_id"},
+		{name: "no JSON", answer: `secret-`, wantErr: "it is no JSON"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			as := oauthtest.New(t, oauthtest.Config{Instead: map[string]http.Handler{"/register": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusCreated)
+				io.WriteString(w, tt.answer)
+			})}})
+			as.Add(oauthtest.Client{ID: "given", Secret: "secret-given", RedirectURIs: []string{callback}})
+			server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+			login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+			_, err := call(t.Context(), login, server.URL, "any")
+			if tt.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.wantErr) || strings.Contains(err.Error(), "secret-") {
+					t.Errorf("call: %v, want an error with %q and no secret", err, tt.wantErr)
+				}
+				return
+			}
+			if err := errors.Join(err, login.SignIn(t.Context())); err != nil {
+				t.Errorf("two logins: %v", err)
+			}
+			if got := as.Counts().Registrations; got != tt.registrations {
+				t.Errorf("%d registrations, want %d", got, tt.registrations)
+			}
+		})
+	}
+}
+
+// A client of a web application says that it is one.
+func TestRegistrationOfWebApplication(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	login := &mcpauth.Login{Server: server.URL, Store: &mcpauth.MemoryStore{}}
+	if _, err := login.Begin(t.Context(), "https://app.example/callback"); err != nil {
+		t.Fatal(err)
+	}
+	if c := as.Clients()[0]; c.Type != "web" {
+		t.Errorf("registered %+v, want the type web", c)
 	}
 }
 

@@ -1,6 +1,8 @@
 package mcpauth_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -84,6 +86,8 @@ func TestDiscovery(t *testing.T) {
 		{name: "token endpoint without https", as: oauthtest.Config{Metadata: metadata("token_endpoint", "http://192.0.2.1/token")}, wantErr: "only https is safe"},
 		{name: "authorization endpoint that is a script", as: oauthtest.Config{Metadata: metadata("authorization_endpoint", "javascript:alert(1)")}, wantErr: "authorization_endpoint"},
 		{name: "token endpoint in the own network", as: oauthtest.Config{Metadata: metadata("token_endpoint", "https://10.0.0.1/token")}, wantErr: "private", prompts: 1},
+		{name: "registration endpoint without https", as: oauthtest.Config{Metadata: metadata("registration_endpoint", "http://192.0.2.1/register")}, wantErr: "its registration_endpoint"},
+		{name: "revocation endpoint without https", as: oauthtest.Config{Metadata: metadata("revocation_endpoint", "http://192.0.2.1/revoke")}, wantErr: "its revocation_endpoint"},
 		{name: "another resource", resource: oauthtest.ResourceConfig{Metadata: metadata("resource", "https://evil.example.com/mcp")}, wantErr: `"https://evil.example.com/mcp"`},
 		{name: "no authorization server", resource: oauthtest.ResourceConfig{Metadata: metadata("authorization_servers", []string{})}, wantErr: "names no authorization server"},
 		{name: "authorization server without https", resource: oauthtest.ResourceConfig{Metadata: metadata("authorization_servers", []string{"http://192.0.2.1"})}, wantErr: "only https is safe"},
@@ -198,6 +202,22 @@ func TestChooseIssuer(t *testing.T) {
 	mustCall(t, login, server.URL)
 	if offered != nil || first.Counts().Codes != 0 || second.Counts().Codes != 2 {
 		t.Errorf("asked to choose %q again, or the wrong server", offered)
+	}
+}
+
+func TestChooseIssuerWrongly(t *testing.T) {
+	t.Parallel()
+	as := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as, oauthtest.New(t, oauthtest.Config{}))
+	for want, choose := range map[string]func() (string, error){
+		"https://another.example was chosen": func() (string, error) { return "https://another.example", nil },
+		"no idea":                            func() (string, error) { return "", errors.New("no idea") },
+	} {
+		login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+		login.ChooseIssuer = func(context.Context, []string) (string, error) { return choose() }
+		if _, err := call(t.Context(), login, server.URL, "any"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("call: %v, want an error with %q", err, want)
+		}
 	}
 }
 

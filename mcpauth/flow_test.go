@@ -224,6 +224,10 @@ func TestAnswersRefused(t *testing.T) {
 	if _, err := flow.Exchange(t.Context(), callback+state+"&error=server_error&error_description=%1b%5b31mred"); !errors.As(err, &e) || e.Code != "server_error" || e.Description != "[31mred" {
 		t.Errorf("Exchange of an error: %v", err)
 	}
+	long := strings.Repeat("ü", 1000)
+	if _, err := flow.Exchange(t.Context(), callback+state+"&error=server_error&error_description="+long); !errors.As(err, &e) || len(e.Description) > 400 || !strings.HasPrefix(long, strings.TrimSuffix(e.Description, "...")) {
+		t.Errorf("Exchange of a long error: %v", err)
+	}
 }
 
 // What the token endpoint may answer.

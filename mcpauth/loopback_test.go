@@ -131,6 +131,29 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
+// The page reaches the browser although the program closes the prompt as soon as
+// it has the answer.
+func TestLoopbackPageArrives(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		opened := make(chan string, 1)
+		prompt := begin(t, mcpauth.Loopback{Out: io.Discard, Open: func(url string) error { opened <- url; return nil }}, "")
+		ended := make(chan error)
+		go func() {
+			_, err := prompt.Ask(t.Context(), authPage)
+			ended <- errors.Join(err, prompt.Close())
+		}()
+		<-opened
+		status, _, page := visit(t, "GET", prompt.RedirectURI()+"?code=c&state=the-state", "")
+		if status != 200 || !strings.Contains(page, "</html>") {
+			t.Errorf("the page: %d %s", status, page)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestLoopbackPorts(t *testing.T) {
 	t.Parallel()
 	loopback := mcpauth.Loopback{Out: io.Discard}

@@ -51,8 +51,8 @@ func TestStepUp(t *testing.T) {
 	if want := []string{"read", "read write"}; !slices.Equal(scopes, want) {
 		t.Errorf("asked for %q, want %q: once more, with what was granted before", scopes, want)
 	}
-	if got := as.Counts().Refreshes; got != 0 {
-		t.Errorf("%d refreshes, which bring no scope", got)
+	if got := as.Counts(); got.Refreshes != 0 || got.Registrations != 2 {
+		t.Errorf("%d refreshes, which bring no scope, and %d registrations, want one more for the scope", got.Refreshes, got.Registrations)
 	}
 }
 
@@ -431,6 +431,27 @@ func TestLogout(t *testing.T) {
 	}
 	if err := login.Logout(t.Context(), nil); err != nil {
 		t.Errorf("Logout without a token: %v", err)
+	}
+}
+
+// The refresh token is what is revoked: the access tokens go with it.
+func TestRevocation(t *testing.T) {
+	t.Parallel()
+	hints := make(chan string, 9)
+	as := oauthtest.New(t, oauthtest.Config{Instead: map[string]http.Handler{"/revoke": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		hints <- r.PostFormValue("token_type_hint") + strings.TrimRight(r.PostFormValue("token"), "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+	})}})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	login := &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+	for want, change := range map[string]func(map[string]any){"refresh_token secret-refresh-": nil, "access_token secret-access-": metadata("refresh_token", nil)} {
+		as.Change(func(c *oauthtest.Config) { c.Token = change })
+		mustCall(t, login, server.URL)
+		if err := login.Logout(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-hints; got != strings.Replace(want, " ", "", 1) {
+			t.Errorf("revoked %s, want %s", got, want)
+		}
 	}
 }
 
