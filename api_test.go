@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 //
 //	go test -run TestAPI -update .
 func TestAPI(t *testing.T) {
-	for _, pkg := range []string{".", "mistral", "mcptool", "mcpauth", "server", "server/sqlite", "server/model", "server/storetest"} {
+	for _, pkg := range []string{".", "mistral", "mcptool", "mcptest", "mcpauth", "server", "server/sqlite", "server/model", "server/storetest"} {
 		if _, err := os.Stat(pkg); err != nil {
 			continue // a package that was removed is seen by its golden file
 		}

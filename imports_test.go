@@ -87,11 +87,14 @@ func TestLoopIsPure(t *testing.T) {
 	}
 }
 
-func TestNobodyImportsTheCommand(t *testing.T) {
+func TestNobodyImports(t *testing.T) {
 	for _, line := range goList(t, "-f", `{{$p := .ImportPath}}{{range .Imports}}{{$p}} {{.}}{{"\n"}}{{end}}`, "./...") {
 		from, to, _ := strings.Cut(line, " ")
 		if strings.HasPrefix(to, module+"/cmd/") {
 			t.Errorf("%s imports %s: the command wires everything and nobody imports it", from, to)
+		}
+		if to == module+"/mcptest" {
+			t.Errorf("%s imports %s: servers that fail on purpose are for tests", from, to)
 		}
 	}
 }
