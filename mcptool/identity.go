@@ -101,12 +101,22 @@ func isSecretFlag(arg string) bool {
 	return strings.HasPrefix(arg, "-") && !strings.ContainsAny(arg, "=:") && secretName.MatchString(arg)
 }
 
-// maskValue masks a secret. What a config file only refers to is none.
+// scheme stands before the credentials in a header.
+var scheme = regexp.MustCompile(`(?i)^\s*(bearer|basic|token)?\s*$`)
+
+// maskValue masks a secret. What a config file only refers to is none, but what
+// stands beside it or for it may be.
 func maskValue(value string) string {
-	if value == "" || variable.MatchString(value) {
-		return value
+	rest := variable.ReplaceAllString(value, "")
+	if rest == value && value != "" || !scheme.MatchString(rest) {
+		return masked
 	}
-	return masked
+	return variable.ReplaceAllStringFunc(value, func(ref string) string {
+		if name, def, ok := strings.Cut(ref, ":-"); ok && def != "}" {
+			return name + ":-" + masked + "}"
+		}
+		return ref
+	})
 }
 
 // maskURL masks what can be secret in a URL: the user, the values of

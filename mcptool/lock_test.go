@@ -369,7 +369,8 @@ func TestLockOfConfig(t *testing.T) {
 	var locks []*mcptool.Lock
 	for _, secret := range []string{"one", "two"} {
 		t.Setenv("SECRET", secret)
-		path := writeConfig(t, `{"mcpServers": {"up": {"command": "${TEST_BINARY}", "args": ["${workspaceFolder}/x", "${SECRET}", "--key=${SECRET}"],
+		path := writeConfig(t, `{"mcpServers": {"up": {"command": "${TEST_BINARY}", "args": ["${workspaceFolder}/x", "${SECRET}", "--key=${SECRET}",
+				"--token", "hunter2${SECRET}", "--key=${NONE:-hunter2}", "Authorization: Bearer ${NONE:-}"],
 			"env": {"`+serverEnv+`": "named", "TOOLS": "read"}}}}`)
 		config, err := mcptool.LoadConfig(path, nil)
 		if err != nil {
@@ -380,7 +381,7 @@ func TestLockOfConfig(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	want := []string{"${TEST_BINARY}", "${workspaceFolder}/x", "${SECRET}", "--key=${SECRET}"}
+	want := []string{"${TEST_BINARY}", "${workspaceFolder}/x", "${SECRET}", "--key=${SECRET}", "--token", "***", "--key=${NONE:-***}", "Authorization: Bearer ${NONE:-}"}
 	if diff := cmp.Diff(want, locks[0].Servers["up"].Command); diff != "" {
 		t.Errorf("command (-want +got):\n%s", diff)
 	}
