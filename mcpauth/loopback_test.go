@@ -195,6 +195,16 @@ func TestLoopbackPorts(t *testing.T) {
 	if _, err := loopback.Begin(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("Begin with a port that another program has: %v", err)
 	}
+	// Another program has it at the other address of localhost, where it would be
+	// sent the code.
+	if six, err := net.Listen("tcp", "[::1]:0"); err == nil {
+		t.Cleanup(func() { six.Close() })
+		_, port, _ := net.SplitHostPort(six.Addr().String())
+		taken := "http://localhost:" + port + "/oauth/callback"
+		if got := begin(t, mcpauth.Loopback{Out: io.Discard}, taken).RedirectURI(); got == taken {
+			t.Errorf("RedirectURI = %s, whose port another program has", got)
+		}
+	}
 	// The registered URI was another prompter's.
 	for _, uri := range []string{"https://app.example/callback", "http://127.0.0.1:" + u.Port() + "/oauth/callback", "http://localhost:x/oauth/callback", "%"} {
 		prompt, err := mcpauth.Loopback{Out: io.Discard}.Begin(t.Context(), uri)
