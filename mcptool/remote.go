@@ -246,7 +246,7 @@ func (r *remote) send(req *http.Request) (*http.Response, error) {
 }
 
 func (r *remote) errSilent() error {
-	return fmt.Errorf("the server was silent for %v", r.silence)
+	return &timeoutError{what: fmt.Sprintf("the server was silent for %v", r.silence)}
 }
 
 // checkRedirect allows redirects that keep method, body and origin.

@@ -395,16 +395,19 @@ func TestHTTPProbeUnanswered(t *testing.T) {
 				}),
 			}}}
 		}
-		s := mute("server/discover")
-		defer s.Close()
-		begun := time.Now()
-		if _, err := s.Tools(t.Context()); err != nil {
-			t.Fatal(err)
+		for _, silence := range []time.Duration{0, 5 * time.Second} {
+			s := mute("server/discover")
+			defer s.Close()
+			s.ReadTimeout = silence
+			begun := time.Now()
+			if _, err := s.Tools(t.Context()); err != nil {
+				t.Fatalf("ReadTimeout %v: %v", silence, err)
+			}
+			if took := time.Since(begun); took > 15*time.Second {
+				t.Errorf("ReadTimeout %v: the probe took %v", silence, took)
+			}
 		}
-		if took := time.Since(begun); took > 15*time.Second {
-			t.Errorf("the probe took %v", took)
-		}
-		s = mute("server/discover", "initialize")
+		s := mute("server/discover", "initialize")
 		defer s.Close()
 		if _, err := s.Tools(t.Context()); err == nil || !strings.Contains(err.Error(), "within 30s") {
 			t.Errorf("error %v", err)
