@@ -641,3 +641,23 @@ func TestHTTPSubscribesToLess(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// An error that does not say what it is about is about the request that it
+// answers.
+func TestHTTPErrorWithoutID(t *testing.T) {
+	t.Parallel()
+	for name, opts := range httpModes {
+		f := newFront(t, overHTTP(t, goodServer(0), opts), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+			if method != "tools/call" {
+				return false
+			}
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"cannot parse"}}`)
+			return true
+		})
+		_, err := callHTTP(t.Context(), start(t, remoteServer(t, f.URL))["echo"])
+		if err == nil || !strings.Contains(err.Error(), "the server answered with error -32700: cannot parse") || errors.Is(err, tramontane.ErrOutcomeUnknown) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}

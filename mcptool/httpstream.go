@@ -104,6 +104,9 @@ func (x *exchange) body(resp *http.Response) error {
 	case answered:
 		return nil
 	case err != nil:
+		if said := errorWithoutID(data); said != nil {
+			return said
+		}
 		return fmt.Errorf("%w: %w", errNoMessage, err)
 	default:
 		return fmt.Errorf("%w: it has no response to the request", errNoMessage)

@@ -3,6 +3,7 @@ package mcptool
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -513,6 +514,20 @@ func htmlTitle(page string) string {
 	_, title, _ := strings.Cut(page[start:], ">")
 	end := strings.IndexByte(title, '<')
 	return title[:max(end, 0)]
+}
+
+// errorWithoutID returns the error of a response that does not say to which
+// request it is, or nil if data is no such response. It is about the request that
+// data is the answer to.
+func errorWithoutID(data []byte) error {
+	var e envelope
+	if json.Unmarshal(data, &e) != nil || e.Error == nil || e.Method != nil {
+		return nil
+	}
+	if id, err := parseID(e.ID); err != nil || id.IsValid() {
+		return nil
+	}
+	return e.Error
 }
 
 // mediaType returns the type of a body without its parameters.

@@ -3,7 +3,6 @@ package mcptool
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -295,10 +294,8 @@ func (c *sseConn) takeJSON(req *jsonrpc.Request, body io.Reader) error {
 		}
 		return nil
 	}
-	// An error without an id is about what was just sent.
-	var e envelope
-	if req != nil && json.Unmarshal(data, &e) == nil && e.Error != nil && e.Method == nil {
-		return e.Error
+	if req != nil {
+		return errorWithoutID(data)
 	}
 	return nil
 }
