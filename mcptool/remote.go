@@ -392,7 +392,8 @@ type HTTPError struct {
 	ContentType string
 
 	// Text is the beginning of the answer if that is text, the title of the
-	// page if it is HTML. Credentials that the request had are taken out.
+	// page if it is HTML, in one line. Credentials that the request had are taken
+	// out, and so are characters that show nothing of their own.
 	Text string
 
 	retryAfter time.Duration // what the server asked for; zero if nothing
@@ -476,6 +477,12 @@ func (e *HTTPError) setText(data []byte, req *http.Request) {
 		text = strings.ReplaceAll(text, secret, "[removed]")
 	}
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	text = strings.Map(func(r rune) rune {
+		if hidden(r) {
+			return '?' // it could move the cursor of a terminal
+		}
+		return r
+	}, text)
 	if len(text) > maxErrorText {
 		text = strings.ToValidUTF8(text[:maxErrorText], "") + "..."
 	}
@@ -492,6 +499,9 @@ func secrets(req *http.Request) []string {
 	}
 	for _, values := range req.URL.Query() {
 		found = append(found, values...)
+	}
+	if password, ok := req.URL.User.Password(); ok {
+		found = append(found, password)
 	}
 	for name, values := range req.Header {
 		switch name {

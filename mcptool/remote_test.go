@@ -569,3 +569,24 @@ func TestRetryAfterOfStream(t *testing.T) {
 		}
 	})
 }
+
+// What a server, or a portal, says in place of an answer can hold anything.
+func TestErrorsShowTextOnly(t *testing.T) {
+	t.Parallel()
+	for kind, body := range map[string]string{
+		"text/plain": "no\x1b[2J way\u202e \u200bfor s3cret-word\r\n",
+		"text/html":  "<title>no\x1b[2J way\u202e \u200bfor s3cret-word</title>",
+	} {
+		f := newFront(t, nil, func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("Content-Type", kind)
+			w.WriteHeader(http.StatusInternalServerError)
+			io.WriteString(w, body)
+			return true
+		})
+		_, err := remoteServer(t, strings.Replace(f.URL, "//", "//me:s3cret-word@", 1)).Tools(t.Context())
+		answer, ok := errors.AsType[*mcptool.HTTPError](err)
+		if want := "no?[2J way? ?for [removed]"; !ok || answer.Text != want {
+			t.Errorf("%s: error %q, want the text %q", kind, err, want)
+		}
+	}
+}
