@@ -27,6 +27,10 @@ const (
 	paramHeaderKey    = "x-mcp-header"
 )
 
+// maxHeaderDepth bounds how deep in a schema marks are looked for: each level is
+// parsed anew, so that without it a small schema of a server takes minutes.
+const maxHeaderDepth = 32
+
 // setMirrorHeaders sets the headers that mirror req.
 func setMirrorHeaders(ctx context.Context, h http.Header, req *jsonrpc.Request) {
 	var params struct {
@@ -140,6 +144,9 @@ type schemaNode struct {
 
 // params appends the marked properties of n, which is at path.
 func (n *schemaNode) params(path []string, to []headerParam) ([]headerParam, error) {
+	if len(path) == maxHeaderDepth && len(n.Properties) > 0 {
+		return nil, fmt.Errorf("its inputSchema has %s and is more than %d levels deep", paramHeaderKey, maxHeaderDepth)
+	}
 	for name, raw := range n.Properties {
 		var prop schemaNode
 		if json.Unmarshal(raw, &prop) != nil {

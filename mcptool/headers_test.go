@@ -96,6 +96,8 @@ func TestInvalidMirroredArguments(t *testing.T) {
 		"colon":       `"a":{"type":"string","x-mcp-header":"A:"}`,
 		"non-ASCII":   `"a":{"type":"string","x-mcp-header":"Ä"}`,
 		"control":     `"a":{"type":"string","x-mcp-header":"A\r\nX: y"}`,
+		"too deep": strings.Repeat(`"a":{"type":"object","properties":{`, 4000) + `"a":{"type":"string","x-mcp-header":"A","default":"` +
+			strings.Repeat("x", 1<<20) + `"}` + strings.Repeat("}}", 4000),
 	}
 	var list []string
 	for name, p := range properties {
