@@ -80,9 +80,8 @@ func (l *Login) prepare(ctx context.Context) (*record, *realm, []string, error) 
 	return rec, realm, withOffline(realm, scopesFor(realm, ch, l.Scopes)), nil
 }
 
-// interact has the person log in, and puts the token to use. It is called with
-// the store's lock held.
-func (l *Login) interact(ctx context.Context, rec *record, realm *realm, scopes []string) error {
+// mayAsk reports why nobody can be asked now.
+func (l *Login) mayAsk() error {
 	l.mu.Lock()
 	denied := l.denied
 	if !time.Now().Before(l.until) {
@@ -94,6 +93,15 @@ func (l *Login) interact(ctx context.Context, rec *record, realm *realm, scopes 
 		return l.needsLogin(denied)
 	case l.Prompter == nil:
 		return l.needsLogin(errors.New("nobody here can be asked"))
+	}
+	return nil
+}
+
+// interact has the person log in, and puts the token to use. It is called with
+// the store's lock held.
+func (l *Login) interact(ctx context.Context, rec *record, realm *realm, scopes []string) error {
+	if err := l.mayAsk(); err != nil {
+		return err
 	}
 	asking, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()

@@ -346,13 +346,16 @@ func (l *Login) renewRefused(ctx context.Context, rec *record, token *Token, n n
 		}
 		scopes = union(token.Scopes, scopes) // what was granted before shall not be lost
 	}
-	if n.stepUp {
+	err = l.mayAsk()
+	if err == nil && n.stepUp {
 		if err := l.countStepUp(n.operation); err != nil {
 			return err
 		}
 		l.logger().InfoContext(ctx, "more scopes are asked for", "server", l.name(), "operation", n.operation, "scopes", scopes)
 	}
-	err = l.interact(ctx, rec, realm, withOffline(realm, scopes))
+	if err == nil {
+		err = l.interact(ctx, rec, realm, withOffline(realm, scopes))
+	}
 	var needs *NeedsLoginError
 	switch {
 	case err == nil && !n.stepUp:

@@ -3,6 +3,7 @@ package mcpauth_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -35,7 +36,8 @@ func TestStepUp(t *testing.T) {
 	p := &person{}
 	var scopes []string
 	p.Before = func(authURL string) { scopes = append(scopes, query(authURL).Get("scope")) }
-	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+	log := &transcript{}
+	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}, Logger: slog.New(slog.NewTextHandler(log, nil))}
 	if status, err := call(t.Context(), login, server.URL, "read"); err != nil || status != http.StatusOK {
 		t.Fatalf("read: %d, %v", status, err)
 	}
@@ -54,6 +56,9 @@ func TestStepUp(t *testing.T) {
 	if got := as.Counts(); got.Refreshes != 0 || got.Registrations != 2 {
 		t.Errorf("%d refreshes, which bring no scope, and %d registrations, want one more for the scope", got.Refreshes, got.Registrations)
 	}
+	if got := log.buf.String(); strings.Count(got, "more scopes are asked for") != 1 || !strings.Contains(got, `operation="tools/call write"`) {
+		t.Errorf("logged %s\nwant that more scopes are asked for, once", got)
+	}
 }
 
 // Who wants no more scopes keeps what there is.
@@ -65,7 +70,7 @@ func TestStepUpDenied(t *testing.T) {
 	login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
 	call(t.Context(), login, server.URL, "read")
 	p.Deny = true
-	for range 2 {
+	for range 4 {
 		_, err := call(t.Context(), login, server.URL, "write")
 		var needs *mcpauth.NeedsLoginError
 		if !errors.Is(err, mcpauth.ErrDenied) || errors.As(err, &needs) || !strings.Contains(err.Error(), `tools/call write needs the scopes ["read" "write"]`) {
@@ -74,6 +79,14 @@ func TestStepUpDenied(t *testing.T) {
 	}
 	if status, err := call(t.Context(), login, server.URL, "read"); err != nil || status != http.StatusOK || p.Visits() != 2 {
 		t.Errorf("read: %d, %v after %d prompts, want success after 2", status, err, p.Visits())
+	}
+
+	// Where nobody can be asked, that is the reason, however often.
+	login = &mcpauth.Login{Server: server.URL, Store: login.Store}
+	for range 4 {
+		if _, err := call(t.Context(), login, server.URL, "write"); err == nil || !strings.Contains(err.Error(), "nobody here can be asked") {
+			t.Errorf("write: %v, want that nobody can be asked", err)
+		}
 	}
 }
 
