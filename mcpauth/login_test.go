@@ -50,11 +50,17 @@ type auth interface {
 	Refused(req *http.Request, resp *http.Response) error
 }
 
+// answerer is what mcptool looks for in an Auth.
+type answerer interface {
+	Answered(req *http.Request, resp *http.Response) (again bool)
+}
+
 // call sends a tool call as a transport does: with the credentials there are,
 // and once more if that can help. It returns the status.
 func call(ctx context.Context, a auth, url, tool string) (int, error) {
 	transport := &http.Transport{DisableKeepAlives: true}
-	for again := true; ; again = false {
+	repeated := false
+	for again := true; ; {
 		body, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": map[string]string{"name": tool}})
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(string(body)))
 		if err != nil {
@@ -69,12 +75,17 @@ func call(ctx context.Context, a auth, url, tool string) (int, error) {
 		}
 		io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
+		if a, ok := a.(answerer); ok && a.Answered(req, resp) && !repeated {
+			repeated = true
+			continue
+		}
 		if !again || resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusForbidden {
 			return resp.StatusCode, nil
 		}
 		if err := a.Refused(req, resp); err != nil {
 			return resp.StatusCode, err
 		}
+		again, repeated = false, false
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -59,6 +61,16 @@ type source struct {
 // Issuer is the authorization server that the token is from. It is empty for a
 // token that was made by hand.
 func (t *Token) Issuer() string { return t.from.Issuer }
+
+// String says where the token is from.
+func (t Token) String() string { return "token of " + briefString(t.from.Issuer) }
+
+// Format writes what String returns, for every verb: fmt would show even a
+// [Secret] inside a pointer to a struct with a verb that does not fit.
+func (t Token) Format(s fmt.State, _ rune) { io.WriteString(s, t.String()) }
+
+// LogValue implements [slog.LogValuer].
+func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 func (t *Token) ended(in time.Duration) bool {
 	return !t.Expiry.IsZero() && time.Until(t.Expiry) <= in

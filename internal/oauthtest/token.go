@@ -145,8 +145,12 @@ func (s *Server) unknownScope(scope string) string {
 
 func (s *Server) newCode(q url.Values) string {
 	name := secret("code")
+	jkt := ""
+	if s.config.DPoP != nil {
+		jkt = q.Get("dpop_jkt")
+	}
 	s.codes[name] = &code{
-		login:     &login{client: q.Get("client_id"), resource: q.Get("resource"), scopes: strings.Fields(q.Get("scope")), jkt: q.Get("dpop_jkt")},
+		login:     &login{client: q.Get("client_id"), resource: q.Get("resource"), scopes: strings.Fields(q.Get("scope")), jkt: jkt},
 		challenge: q.Get("code_challenge"),
 		redirect:  q.Get("redirect_uri"),
 	}
