@@ -336,7 +336,7 @@ func operationOf(req *http.Request) string {
 				Method string
 				Params struct{ Name, URI string }
 			}
-			data, _ := io.ReadAll(io.LimitReader(body, maxBody))
+			data, _ := io.ReadAll(io.LimitReader(body, guardBody))
 			if json.Unmarshal(data, &message) == nil && message.Method != "" {
 				return strings.TrimSpace(message.Method + " " + message.Params.Name + message.Params.URI)
 			}

@@ -16,10 +16,8 @@ import (
 	"time"
 )
 
-const (
-	requestTimeout = 30 * time.Second
-	maxBody        = 1 << 20
-)
+// requestTimeout is for one request with all that it waits for.
+const requestTimeout = 30 * time.Second
 
 // web makes the requests of a login, all of them bounded in time and size.
 type web struct {
@@ -95,12 +93,9 @@ func send(ctx context.Context, client *http.Client, req *http.Request) (*answer,
 		return nil, withoutURL(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err := io.ReadAll(resp.Body) // which the guard bounds
 	if err != nil {
 		return nil, withoutURL(err)
-	}
-	if len(body) > maxBody {
-		return nil, fmt.Errorf("the answer is larger than %d bytes", maxBody)
 	}
 	return &answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }
