@@ -3,6 +3,7 @@ package mcpauth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -139,20 +140,22 @@ func TestDiscoveryOrder(t *testing.T) {
 // A server that cannot say now where its metadata is, is not one without.
 func TestNoFallbackAfterError(t *testing.T) {
 	t.Parallel()
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/.well-known/oauth-protected-resource") {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
+		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/.well-known/oauth-protected-resource") {
+				w.WriteHeader(status)
+				return
+			}
+			if r.URL.Path != "/mcp" {
+				t.Errorf("%s %s was asked for", r.Method, r.URL.Path)
+			}
+			w.WriteHeader(http.StatusUnauthorized)
+		})
+		url := serve(t, handler)
+		login := &mcpauth.Login{Server: url + "/mcp", Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
+		if _, err := call(t.Context(), login, url+"/mcp", "any"); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("status %d", status)) {
+			t.Errorf("call: %v, want an error with the status %d", err, status)
 		}
-		if r.URL.Path != "/mcp" {
-			t.Errorf("%s %s was asked for", r.Method, r.URL.Path)
-		}
-		w.WriteHeader(http.StatusUnauthorized)
-	})
-	url := serve(t, handler)
-	login := &mcpauth.Login{Server: url + "/mcp", Prompter: &person{}, Store: &mcpauth.MemoryStore{}}
-	if _, err := call(t.Context(), login, url+"/mcp", "any"); err == nil || !strings.Contains(err.Error(), "status 503") {
-		t.Errorf("call: %v, want an error with the status", err)
 	}
 }
 

@@ -407,6 +407,16 @@ func TestDefaultStore(t *testing.T) {
 				t.Errorf("Load from the files = %q, %v", got, err)
 			}
 			checkModes(t, logins)
+			// A keyring that was chosen once is not given up for good.
+			if err := os.WriteFile(filepath.Join(logins, "store"), []byte("keyring\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := process(t, "default", "", "XDG_CONFIG_HOME="+home, "DBUS_SESSION_BUS_ADDRESS="+bus, "PATH="+dir+":"+os.Getenv("PATH")).CombinedOutput(); err != nil || string(out) != "token\n" {
+				t.Fatalf("a process without its keyring: %v: %s", err, out)
+			}
+			if chosen, err := os.ReadFile(filepath.Join(logins, "store")); string(chosen) != "keyring\n" {
+				t.Errorf("what was chosen became %q, %v", chosen, err)
+			}
 			if _, err := os.Stat(filepath.Join(dir, "launched")); err == nil {
 				t.Error("a session bus was started, which nobody ends")
 			}
