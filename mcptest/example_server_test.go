@@ -36,7 +36,7 @@ func ExampleServer() {
 	// k1
 }
 
-// A server of HTTP refuses the first call and crashes at the third.
+// A server of HTTP refuses the first call and breaks the third answer off.
 func ExampleServer_Break() {
 	server := &mcptest.Server{
 		Transport: mcptool.StreamableHTTP,
@@ -46,7 +46,7 @@ func ExampleServer_Break() {
 	defer server.Close()
 	defer client.Close()
 	server.Break(mcptest.At{Nth: 1}, mcptest.Status{Code: 403, Body: "not you"})
-	server.Break(mcptest.At{Nth: 3}, mcptest.Crash{})
+	server.Break(mcptest.At{Nth: 3, Ran: true}, mcptest.Cut{})
 
 	tools, err := client.Tools(context.Background())
 	if err != nil {

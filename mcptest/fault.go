@@ -15,8 +15,9 @@ import (
 // tools.
 type At struct {
 	// Method is the method of the request, or GET for the request by which a
-	// client of HTTP listens to what the server says by itself. If zero, it is
-	// tools/call, and tools/list for [EndlessPages].
+	// client of HTTP listens to the server: that meets a [Status], and by
+	// streamable HTTP also NoAnswer and Cut. If zero, it is tools/call, and
+	// tools/list for [EndlessPages].
 	Method string
 
 	// Tool is the name of the tool that is called. If zero, it is any.
@@ -27,7 +28,8 @@ type At struct {
 	Nth int
 
 	// Ran says that the server works on the request before the fault takes the
-	// place of its answer: the tool ran, and nobody knows. If zero, the request
+	// place of its answer: the tool ran, and nobody knows. By streamable HTTP,
+	// what the tool says or asks meanwhile is lost as well. If zero, the request
 	// does not get that far.
 	Ran bool
 }
@@ -79,7 +81,9 @@ type EndlessPages struct{}
 type LoseSession struct{}
 
 // Crash ends the server in the middle of the request, see [Server.Close], and
-// starts it again, unless it is to stay Down until [Server.Restart].
+// starts it again, unless it is to stay Down until [Server.Restart]. A client of
+// HTTP that kept another connection may find only by its next request that it is
+// gone, and not know then what became of that one either.
 type Crash struct{ Down bool }
 
 func (Status) fault()       {}

@@ -75,6 +75,9 @@ const (
 	allRan   = firstRan + `, pay {"number":2} 1, ` + lastRan
 )
 
+// fresh keeps no connections, one of which could be lost in a crash unnoticed.
+var fresh = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // What a run sees of each fault at its second call of three. The first and the
 // third are answered, and no call comes twice.
 func TestFaults(t *testing.T) {
@@ -119,6 +122,9 @@ func TestFaults(t *testing.T) {
 					if text, ok := test.fault.(mcptest.Reply); ok && len(text.Result) > 1<<20 {
 						client.CallTimeout = 0 // it takes time to read
 					}
+					if client.URL != "" {
+						client.HTTPClient = fresh
+					}
 					got := told(t, client)
 					if got[0] != "paid 1" || got[2] != "paid 3" {
 						t.Errorf("the model was told %q, want the first and the third to be paid", got)
@@ -151,6 +157,9 @@ func TestCrashDown(t *testing.T) {
 	for kind := range kinds {
 		s := newServer(kind)
 		client := s.Start(t)
+		if client.URL != "" {
+			client.HTTPClient = fresh
+		}
 		s.Break(mcptest.At{Nth: 2}, mcptest.Crash{Down: true})
 		got := told(t, client)
 		if got[0] != "paid 1" || !strings.Contains(got[1], unknown) || !strings.Contains(got[2], "was not sent") {

@@ -1,6 +1,7 @@
 package mcptest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -73,9 +74,9 @@ type Call struct {
 }
 
 // Start starts the server and returns a client's view of it, whose fields may
-// still be set. Another view is an [mcptool.Server] with the same URL or Dial.
-// Both end with the test. If tb is nil, as in an Example, the caller closes
-// both.
+// still be set before its first use. Another view is an [mcptool.Server] with
+// the same URL or Dial. Both the server and the view end with the test; if tb is
+// nil, as in an Example, the caller closes them. A server is started once.
 func (s *Server) Start(tb testing.TB) *mcptool.Server {
 	if tb != nil {
 		tb.Helper()
@@ -139,8 +140,8 @@ func (s *Server) SetTools(tools ...tramontane.Tool) {
 	i.mcp.RemoveTools(passing)
 }
 
-// Calls returns the calls that came to the tools, in their order, since the
-// Start. A call that a fault kept away is not among them.
+// Calls returns the calls that came to the tools, in their order. A call that a
+// fault kept away is not among them.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,6 +153,7 @@ type instance struct {
 	*Server
 	mcp  *mcp.Server
 	http *http.Server    // nil in memory
+	port net.Listener    // that it serves
 	life context.Context // ends with it
 	end  context.CancelFunc
 }
@@ -172,16 +174,12 @@ func (s *Server) restart() error {
 		if err != nil {
 			return err
 		}
-		if s.addr == "" {
-			s.addr = "127.0.0.1:0"
-		}
-		l, err := net.Listen("tcp", s.addr)
-		if err != nil {
+		if i.port, err = net.Listen("tcp", cmp.Or(s.addr, "127.0.0.1:0")); err != nil {
 			return fmt.Errorf("mcptest: %w", err)
 		}
-		s.addr = l.Addr().String()
+		s.addr = i.port.Addr().String()
 		i.http = &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
-		s.running.Go(func() { i.http.Serve(l) })
+		s.running.Go(func() { i.http.Serve(i.port) })
 	}
 	s.instance = i
 	return nil
@@ -197,11 +195,16 @@ func (s *Server) stop(only *instance) bool {
 		return false
 	}
 	s.instance = nil
-	i.end()
 	s.mu.Unlock()
+	// First the connections: what tools say when they are told to end is not
+	// heard any more.
 	if i.http != nil {
 		i.http.Close()
+		i.port.Close() // which may not be served yet
 	}
+	s.mu.Lock()
+	i.end()
+	s.mu.Unlock()
 	for ss := range i.mcp.Sessions() {
 		s.running.Go(func() { ss.Close() })
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -257,6 +258,24 @@ func TestConcurrent(t *testing.T) {
 			}
 		}
 	}
+}
+
+// In memory, time can pass at once.
+func TestSynctest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer("memory")
+		client := s.Start(t)
+		pay := toolsOf(t, client)["pay"]
+		s.Break(mcptest.At{Nth: 1}, mcptest.Delay{For: time.Minute})
+		s.Break(mcptest.At{Nth: 2}, mcptest.NoAnswer{})
+		call := &tramontane.Call{Arguments: json.RawMessage(`{"number":1}`)}
+		if got, err := pay.Call(t.Context(), call); err != nil || got.Text() != "paid 1" {
+			t.Errorf("late: %v, %v", got, err)
+		}
+		if _, err := pay.Call(t.Context(), call); !errors.Is(err, tramontane.ErrOutcomeUnknown) {
+			t.Errorf("never: %v, want an unknown outcome", err)
+		}
+	})
 }
 
 func TestWrongTransport(t *testing.T) {

@@ -67,7 +67,7 @@ func (s *Server) record(req *mcp.CallToolRequest) (tramontane.Tool, *tramontane.
 	s.calls = append(s.calls, call)
 	for _, t := range s.tools {
 		if t.Definition().Name == call.Tool {
-			return t, &tramontane.Call{Key: key, ID: key, Name: call.Tool, Arguments: call.Arguments}
+			return t, &tramontane.Call{Key: key, Name: call.Tool, Arguments: call.Arguments}
 		}
 	}
 	return nil, nil

@@ -80,6 +80,9 @@ func (w *wire) meet(req *jsonrpc.Request) *armed {
 
 // Write implements mcp.Connection.
 func (w *wire) Write(ctx context.Context, msg jsonrpc.Message) error {
+	if w.life.Err() != nil {
+		return io.ErrClosedPipe
+	}
 	resp, ok := msg.(*jsonrpc.Response)
 	if !ok {
 		return w.Connection.Write(ctx, msg)
