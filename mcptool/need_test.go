@@ -219,7 +219,7 @@ func TestRemoteStatus(t *testing.T) {
 // How a server was reached is remembered when its session is lost.
 func TestTransportIsRemembered(t *testing.T) {
 	t.Parallel()
-	far, _ := counted(true)
+	far := legacyServer()
 	handler := mcp.NewSSEHandler(func(*http.Request) *mcp.Server { return far }, nil)
 	var posts atomic.Int32 // that are no messages of a session
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -238,7 +238,7 @@ func TestTransportIsRemembered(t *testing.T) {
 	before := posts.Load()
 	api.CloseClientConnections()
 	eventually(t, "the session is lost", func() bool { return s.Status().State == mcptool.Failed })
-	if _, err := tools["first"].call(t.Context(), ""); err != nil {
+	if _, err := tools["empty"].call(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
 	if n := posts.Load() - before; n != 0 {

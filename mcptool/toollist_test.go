@@ -3,8 +3,6 @@ package mcptool_test
 import (
 	"context"
 	"encoding/json"
-	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,58 +12,42 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptest"
 	"github.com/tramontane-dev/tramontane/mcptool"
 )
 
-// counted returns a server that counts how often it is asked for its tools.
-func counted(legacy bool) (*mcp.Server, *atomic.Int32) {
-	s := mcp.NewServer(&mcp.Implementation{Name: "counted", Version: "1"}, nil)
-	offerTool(s, "first")
-	lists := new(atomic.Int32)
-	s.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+// counting counts how often a server is asked for its tools.
+func counting(lists *atomic.Int32) mcp.Middleware {
+	return func(next mcp.MethodHandler) mcp.MethodHandler {
 		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 			if method == "tools/list" {
 				lists.Add(1)
 			}
 			return next(ctx, method, req)
 		}
-	})
-	if legacy {
-		s.AddReceivingMiddleware(withoutDiscover)
 	}
-	return s, lists
-}
-
-func offerTool(s *mcp.Server, name string) {
-	s.AddTool(&mcp.Tool{Name: name, InputSchema: json.RawMessage(`{"type":"object"}`)},
-		func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) { return done, nil })
 }
 
 // A warm run asks for no list, in both eras and on every transport, and has the
 // new tools all the same.
 func TestNoListInWarmRuns(t *testing.T) {
 	t.Parallel()
+	tool := func(name string) tramontane.Tool {
+		return tramontane.Func(name, "", func(context.Context, struct{}) (string, error) { return "done", nil }, nil)
+	}
 	for name, legacy := range map[string]bool{"2025-11-25": true, "2026-07-28": false} {
-		for _, transport := range []string{"memory", "http", "sse"} {
-			t.Run(name+" "+transport, func(t *testing.T) {
+		for _, transport := range []mcptool.Transport{"", mcptool.StreamableHTTP, mcptool.SSE} {
+			t.Run(name+" "+string(transport), func(t *testing.T) {
 				t.Parallel()
-				far, lists := counted(legacy)
-				s := &mcptool.Server{Name: "test"}
-				if transport == "memory" {
-					s.Dial = mcptool.InMemory(far)
-				} else {
-					server := func(*http.Request) *mcp.Server { return far }
-					var handler http.Handler = mcp.NewSSEHandler(server, nil)
-					if transport == "http" {
-						handler = mcp.NewStreamableHTTPHandler(server, &mcp.StreamableHTTPOptions{Stateless: !legacy})
-					}
-					api := httptest.NewServer(handler)
-					t.Cleanup(api.Close)
-					s.URL = api.URL
+				var lists atomic.Int32
+				far := &mcptest.Server{
+					Transport: transport, Legacy: legacy, Tools: []tramontane.Tool{tool("first")},
+					Setup: func(s *mcp.Server) { s.AddReceivingMiddleware(counting(&lists)) },
 				}
-				t.Cleanup(func() { s.Close() })
+				s := far.Start(t)
 				start(t, s)
-				if got := s.Status().ProtocolVersion; got != name && transport != "sse" {
+				if got := s.Status().ProtocolVersion; got != name && transport != mcptool.SSE {
 					t.Fatalf("protocol version %s, want %s", got, name)
 				}
 				// A later version is asked until it has said that it will tell of
@@ -75,7 +57,7 @@ func TestNoListInWarmRuns(t *testing.T) {
 					start(t, s)
 					return lists.Load() == before
 				})
-				offerTool(far, "second")
+				far.SetTools(tool("first"), tool("second"))
 				eventually(t, "the new tool", func() bool { return start(t, s)["second"].Tool != nil })
 				before := lists.Load()
 				for range 10 {
@@ -92,7 +74,10 @@ func TestNoListInWarmRuns(t *testing.T) {
 // An answer that says how long it holds is believed.
 func TestListHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		far, lists := counted(false)
+		var lists atomic.Int32
+		far := mcp.NewServer(&mcp.Implementation{Name: "counted", Version: "1"}, nil)
+		far.AddTool(&mcp.Tool{Name: "first", InputSchema: json.RawMessage(`{"type":"object"}`)}, nil)
+		far.AddReceivingMiddleware(counting(&lists))
 		far.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 			return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 				res, err := next(ctx, method, req)
