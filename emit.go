@@ -32,7 +32,7 @@ func Emit(ctx context.Context, event Event) {
 			return
 		}
 		e.to.add(event)
-	case *LogEvent, *ServerEvent, *ToolsChangedEvent:
+	case *LogEvent, *ServerEvent, *ToolsChangedEvent, *ResourceUpdatedEvent:
 		e.to.add(event)
 	}
 }

@@ -122,17 +122,28 @@ type ToolsChangedEvent struct {
 	Server string
 }
 
+// ResourceUpdatedEvent says that a resource of an MCP server may have changed,
+// which the program has subscribed to.
+type ResourceUpdatedEvent struct {
+	// Server is the name of the server.
+	Server string
+
+	// URI is that of the resource.
+	URI string
+}
+
 // DoneEvent is the last event of a run.
 type DoneEvent struct {
 	Result *Result
 }
 
-func (*ReplyEvent) isEvent()        {}
-func (*FoundEvent) isEvent()        {}
-func (*KeptEvent) isEvent()         {}
-func (*ResultEvent) isEvent()       {}
-func (*ProgressEvent) isEvent()     {}
-func (*LogEvent) isEvent()          {}
-func (*ServerEvent) isEvent()       {}
-func (*ToolsChangedEvent) isEvent() {}
-func (*DoneEvent) isEvent()         {}
+func (*ReplyEvent) isEvent()           {}
+func (*FoundEvent) isEvent()           {}
+func (*KeptEvent) isEvent()            {}
+func (*ResultEvent) isEvent()          {}
+func (*ProgressEvent) isEvent()        {}
+func (*LogEvent) isEvent()             {}
+func (*ServerEvent) isEvent()          {}
+func (*ToolsChangedEvent) isEvent()    {}
+func (*ResourceUpdatedEvent) isEvent() {}
+func (*DoneEvent) isEvent()            {}

@@ -46,7 +46,29 @@ func (s *Server) clientOptions() *mcp.ClientOptions {
 			URL:  &mcp.URLElicitationCapabilities{},
 		}
 	}
+	if s.Sampling != nil {
+		//lint:ignore SA1019 servers still sample, though it is deprecated as a whole
+		opts.CreateMessageWithToolsHandler = s.sample
+		opts.Capabilities.Sampling = &mcp.SamplingCapabilities{} // without tools
+	}
+	if s.allRoots() != nil {
+		opts.Capabilities.RootsV2 = &mcp.RootCapabilities{ListChanged: true}
+	}
+	// The SDK calls it when it has forgotten what it knew of the resource.
+	opts.ResourceUpdatedHandler = func(_ context.Context, req *mcp.ResourceUpdatedNotificationRequest) {
+		s.resourceUpdated(req.Params.URI)
+	}
 	return opts
+}
+
+// newClient returns the SDK's client for one session.
+func (s *Server) newClient() (*mcp.Client, error) {
+	client := mcp.NewClient(&mcp.Implementation{Name: "tramontane", Version: version()}, s.clientOptions())
+	if s.Trace != nil {
+		client.AddSendingMiddleware(s.traced)
+	}
+	s.roots.share(client, s.Roots)
+	return client, addSkillMethods(client)
 }
 
 // levelTime bounds the request for the log. The first call waits for it, and a

@@ -201,6 +201,9 @@ func (s *Server) check() error {
 	case len(set) == 0:
 		return fmt.Errorf("%s: it needs a Command, a URL or Dial", s)
 	}
+	if err := s.checkRoots(s.Roots); err != nil {
+		return err
+	}
 	local := trueOf(map[string]bool{"Args": s.Args != nil, "Env": s.Env != nil, "InheritEnv": s.InheritEnv != nil, "Dir": s.Dir != ""},
 		"Args", "Env", "InheritEnv", "Dir")
 	if s.Command == "" && len(local) > 0 {
@@ -350,12 +353,19 @@ func (s *Server) dial(ctx context.Context, how manner) (*session, link, error) {
 	s.conn = conn
 	s.mu.Unlock()
 	conn.list().onChange(s.toolsChanged)
-	client := mcp.NewClient(&mcp.Implementation{Name: "tramontane", Version: version()}, s.clientOptions())
+	client, err := s.newClient()
+	if err != nil {
+		conn.Close()
+		return nil, conn, err
+	}
 	var opts mcp.ClientSessionOptions
 	if how.legacy() || how.transport == SSE {
 		opts.ProtocolVersion = legacyVersion
 	}
-	t := &tap{link: conn, notified: s.notified, logger: s.logger().With("server", s.Name)}
+	t := &tap{
+		link: conn, notified: s.notified, watched: s.watched.stands, unwatched: s.watched.over,
+		logger: s.logger().With("server", s.Name),
+	}
 	cs, err := client.Connect(ctx, t, &opts)
 	if err != nil {
 		conn.Close()

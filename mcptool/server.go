@@ -135,6 +135,29 @@ type Server struct {
 	// nobody can be asked.
 	Elicit func(ctx context.Context, q *Elicitation) (*ElicitationAnswer, error)
 
+	// Sampling lets the server ask the model of the run in whose call it is. If
+	// nil, servers are told that no model can be asked.
+	Sampling *Sampling
+
+	// Roots are the directories that the server may work in, as far as it heeds
+	// them; [Server.SetRoots] changes them. If nil, servers are told that there is
+	// no such list.
+	Roots []Root
+
+	// SkillTools gives the model two tools more, to list and to load the server's
+	// skills; see [Skill]. Of a skill nothing is fetched before it is loaded. If
+	// zero, only the program can, with [Server.Skills] and [Server.LoadSkill].
+	SkillTools bool
+
+	// Trace returns the trace context of ctx, which goes to the server in the
+	// _meta of each request (SEP-414): the values of traceparent, tracestate and
+	// baggage, in the formats of the W3C. Other names are left out. It must be
+	// safe for concurrent use. If nil, nothing is sent.
+	//
+	// With OpenTelemetry it is: c := propagation.MapCarrier{};
+	// otel.GetTextMapPropagator().Inject(ctx, c); return c.
+	Trace func(ctx context.Context) map[string]string
+
 	// LogLevel says which lines of its log the server is asked for; see
 	// [tramontane.LogEvent]. If zero, it is asked for none, and servers of the
 	// versions before 2026-07-28 may send any.
@@ -168,6 +191,9 @@ type Server struct {
 
 	questions questions     // that the server puts to persons
 	outputs   outputSchemas // of its tools
+	roots     roots         // that the server is told of
+	watched   watched       // resources that somebody is told about
+	skills    skillShelf    // that were listed or loaded
 
 	mu         sync.Mutex // guards the fields below
 	session    *session   // the last one, which may have ended

@@ -47,6 +47,48 @@ type tap struct {
 	// in which that has to be asked for.
 	subscribed atomic.Bool
 	listen     atomic.Pointer[jsonrpc.ID] // the request for them
+
+	// watched and unwatched are told that the server agrees to tell of changes
+	// of a resource, and that it does so no more: err is nil if it said so in
+	// good order. They must not block.
+	watched   func(uri string)
+	unwatched func(uri string, err error)
+	watching  sync.Map // from the ids of requests to tell of changes to the URI
+	agreed    map[string]bool
+
+	older atomic.Bool // it was the handshake of the versions before 2026-07-28
+}
+
+// acknowledged takes in which resources the server agrees to tell of. It returns
+// what the SDK is to have in place of the notice, or nil.
+func (t *tap) acknowledged(req *jsonrpc.Request) *jsonrpc.Request {
+	var again *jsonrpc.Request
+	for _, uri := range resourcesIn(req.Params) {
+		t.watched(uri)
+		if t.agreed[uri] {
+			// It did before, so that a stream was lost meanwhile, and what the SDK
+			// remembers of the resource may not hold.
+			changed, _ := json.Marshal(map[string]string{"uri": uri}) // cannot fail
+			again = &jsonrpc.Request{Method: "notifications/resources/updated", Params: changed}
+		}
+		if t.agreed == nil {
+			t.agreed = make(map[string]bool)
+		}
+		t.agreed[uri] = true
+	}
+	return again
+}
+
+// resourcesIn returns the resources that the params of a subscription, or of the
+// server's word on one, name. The SDK asks for one at a time.
+func resourcesIn(params json.RawMessage) []string {
+	var p struct {
+		Notifications struct {
+			Resources []string `json:"resourceSubscriptions"`
+		} `json:"notifications"`
+	}
+	json.Unmarshal(params, &p) // what is malformed names none
+	return p.Notifications.Resources
 }
 
 // Connect implements mcp.Transport.
@@ -69,6 +111,13 @@ func (t *tap) Read(ctx context.Context) (jsonrpc.Message, error) {
 		msg, err := t.conn.Read(ctx)
 		switch m := msg.(type) {
 		case *jsonrpc.Request:
+			if m.Method == "notifications/subscriptions/acknowledged" {
+				t.take(m)
+				if m = t.acknowledged(m); m == nil {
+					continue
+				}
+				msg = m
+			}
 			if !t.take(m) {
 				continue
 			}
@@ -81,6 +130,9 @@ func (t *tap) Read(ctx context.Context) (jsonrpc.Message, error) {
 				// No notice comes from now on, so nothing that we know holds.
 				t.subscribed.Store(false)
 				t.list().forget()
+			}
+			if uri, ok := t.watching.LoadAndDelete(m.ID); ok {
+				t.unwatched(uri.(string), m.Error)
 			}
 		}
 		return msg, err
@@ -172,11 +224,22 @@ func (t *tap) Write(ctx context.Context, msg jsonrpc.Message) error {
 		}
 		defer t.questions.Add(-1)
 	case *jsonrpc.Request:
+		switch {
+		case m.Method == "initialize":
+			t.older.Store(true)
+		case m.Method == "notifications/roots/list_changed" && !t.older.Load():
+			return nil // later versions have no such notice, and the SDK sends it
+		}
 		if !m.IsCall() {
 			break
 		}
-		if m.Method == "subscriptions/listen" && tellsOfTools(m.Params) {
-			t.listen.Store(&m.ID)
+		if m.Method == "subscriptions/listen" {
+			if tellsOfTools(m.Params) {
+				t.listen.Store(&m.ID)
+			}
+			for _, uri := range resourcesIn(m.Params) {
+				t.watching.Store(m.ID, uri)
+			}
 		}
 		if rounds, ok := ctx.Value(roundsKey{}).(*atomic.Int32); ok {
 			rounds.Add(1)

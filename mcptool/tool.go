@@ -56,6 +56,9 @@ func (t *tool) Call(ctx context.Context, call *tramontane.Call) (*tramontane.Too
 	if result, err, is := t.server.callResources(ctx, t.def.Original, call); is {
 		return result, err
 	}
+	if result, err, is := t.server.callSkills(ctx, t.def.Original, call); is {
+		return result, err
+	}
 	raw, err := t.call(ctx, call)
 	if err != nil {
 		return nil, oneLine(fmt.Errorf("%s: tool %s: %w", t.server, t.def.Original, err))
@@ -205,6 +208,7 @@ func (s *Server) request(ctx context.Context, sess *session, call *tramontane.Ca
 	}
 	reqCtx, deadline, stop := withDeadline(ctx, min(limit, total), total)
 	defer stop()
+	reqCtx = context.WithValue(reqCtx, samplesKey{s}, new(atomic.Int32))
 	if call != nil {
 		var done func()
 		reqCtx, done = s.track(reqCtx, call, deadline)

@@ -95,6 +95,7 @@ func (s *Server) list(ctx context.Context) ([]*tool, error) {
 		}
 		listed, err := s.listSession(ctx, sess)
 		if err == nil {
+			s.shelve(ctx)
 			return s.toolsOf(listed), nil
 		}
 		// To list changes nothing, so it may be asked for once more on another
@@ -216,7 +217,7 @@ func (s *Server) toolsOf(listed []*listedTool) []*tool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tools, s.offered, s.stale, s.gone = len(listed), listed, false, nil
-	return append(tools, s.resourceTools()...)
+	return slices.Concat(tools, s.resourceTools(), s.skillTools())
 }
 
 // compare lists the tools of a session that took the place of another, and
