@@ -155,6 +155,47 @@ func ExampleClientCredentials() {
 	// 200
 }
 
+// A program whose key stays out of reach of whoever reads its requests.
+func ExampleKey() {
+	key, err := mcpauth.KeyFromEnv("NIGHTLY_JOB_KEY") // or LoadKey, or a crypto.Signer
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(&mcpauth.ClientCredentials{Server: "https://mcp.example.com/mcp", ClientID: "nightly-job", ClientKey: key})
+	// Output:
+	// private key: the environment variable NIGHTLY_JOB_KEY is not set
+}
+
+// A program in a cluster, whose platform renews its token in a file.
+func ExampleWorkload() {
+	auth := &mcpauth.Workload{
+		Server: "https://mcp.example.com/mcp",
+		JWT:    mcpauth.JWTFromFile("/var/run/secrets/tokens/mcp"),
+		Issuer: "https://login.example.com", // nobody else gets it
+	}
+	fmt.Println(auth)
+	// Output:
+	// workload identity for https://mcp.example.com/mcp
+}
+
+// A person who has signed in at their company, and is not asked again.
+func ExampleEnterprise() {
+	signedIn := func(ctx context.Context, to mcpauth.JWTAudience) (mcpauth.Secret, error) {
+		return "the id token of the session", nil
+	}
+	auth := &mcpauth.Enterprise{
+		Server:      "https://mcp.example.com/mcp",
+		IDToken:     signedIn,
+		IdP:         "https://sso.corp.example",
+		IdPClientID: "desktop",
+		ClientID:    "corp-desktop",
+	}
+	fmt.Println(auth)
+	// Output:
+	// enterprise-managed authorization for https://mcp.example.com/mcp
+}
+
 // Without somebody to ask, the error says that a login is needed.
 func ExampleNeedsLoginError() {
 	server, _, end := exampleServer()
