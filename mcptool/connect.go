@@ -105,9 +105,11 @@ func (s *Server) connect(ctx context.Context) (*session, error) {
 	}
 	if sess != nil {
 		s.sessionEnded(sess)
-		// Ended as a connection; the process may live on, and calls may wait
-		// for it.
-		sess.close()
+		if !errors.Is(sess.conn.ended(), errSessionLost) {
+			// Ended as a connection; the process may live on, and calls may
+			// wait for it. A lost session ends with its last call.
+			sess.close()
+		}
 	}
 	if err := s.mustWait(); err != nil {
 		return nil, err
@@ -169,6 +171,8 @@ func (s *Server) mustWait() error {
 
 // watch waits for the end of a session and notes it.
 func (s *Server) watch(sess *session) {
+	// Close knows the last session only.
+	defer context.AfterFunc(s.life, func() { sess.conn.end(errClosed) })()
 	sess.Wait()
 	s.sessionEnded(sess)
 	sess.close()
@@ -177,7 +181,10 @@ func (s *Server) watch(sess *session) {
 // sessionEnded notes that a session has ended, once.
 func (s *Server) sessionEnded(sess *session) {
 	sess.ended.Do(func() {
-		cause := sess.conn.end(errors.New("the session ended"))
+		cause := sess.conn.ended()
+		if cause == nil {
+			cause = sess.conn.end(errors.New("the session ended"))
+		}
 		if s.life.Err() != nil {
 			return
 		}

@@ -70,6 +70,7 @@ type httpLink struct {
 	session string     // the server's name for it; empty if it has none
 	refused error      // why the server cannot be had, known from the probe
 	busy    int        // requests under way
+	lost    bool       // the server does not know the session; what is under way goes on
 }
 
 // newHTTPLink makes a link to the streamable HTTP server at s.URL. Nothing is
@@ -114,8 +115,8 @@ func (c *httpLink) Read(context.Context) (jsonrpc.Message, error) {
 // response to it; a notification or a response at once, whose failure is only
 // logged, since the next request shows whether the server can be had.
 func (c *httpLink) Write(ctx context.Context, msg jsonrpc.Message) error {
-	if err := c.ended(); err != nil {
-		return fmt.Errorf("%w: %w", errNotSent, err)
+	if c.ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", errNotSent, c.ended())
 	}
 	data, err := jsonrpc.EncodeMessage(msg)
 	if err != nil {
@@ -190,7 +191,7 @@ func (c *httpLink) tell(ctx context.Context, req *jsonrpc.Request, data []byte) 
 		return
 	}
 	if errors.Is(err, errSessionLost) {
-		c.end(errSessionLost)
+		c.lose()
 		return
 	}
 	method := "response"
@@ -207,22 +208,20 @@ func (c *httpLink) call(ctx context.Context, req *jsonrpc.Request, data []byte) 
 	c.busy++
 	refused := c.refused
 	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		c.busy--
-		c.mu.Unlock()
-	}()
+	defer c.done()
 	var err error
-	switch req.Method {
-	case "server/discover":
+	switch ended := c.ended(); {
+	case ended != nil:
+		err = fmt.Errorf("%w: %w", errNotSent, ended)
+	case req.Method == "server/discover":
 		err = c.discover(ctx, req, data)
-	case "initialize":
+	case req.Method == "initialize":
 		// The SDK takes any failure of the probe for an older server. To ask
 		// one that refused us again would ask a person to log in again.
 		if err = refused; err == nil {
 			err = c.initialize(ctx, req, data)
 		}
-	case "subscriptions/listen":
+	case req.Method == "subscriptions/listen":
 		err = c.subscribe(ctx, req)
 	default:
 		err = c.exchange(ctx, req, data)
@@ -230,9 +229,33 @@ func (c *httpLink) call(ctx context.Context, req *jsonrpc.Request, data []byte) 
 	if err == nil {
 		return
 	}
+	if errors.Is(err, errSessionLost) {
+		c.lose() // before who waits for the response asks
+	}
 	c.codec.forget(req.ID)
 	c.incoming.put(&jsonrpc.Response{ID: req.ID, Error: err})
-	if errors.Is(err, errSessionLost) {
+}
+
+// done notes the end of a request.
+func (c *httpLink) done() {
+	c.mu.Lock()
+	c.busy--
+	over := c.lost && c.busy == 0
+	c.mu.Unlock()
+	if over {
+		c.end(errSessionLost)
+	}
+}
+
+// lose notes that the server does not know the session any more: it is told
+// nothing new. Requests under way go on, since each may be worked on to its end,
+// or refused in the same way, and the link ends with the last of them.
+func (c *httpLink) lose() {
+	c.mu.Lock()
+	c.lost = true
+	idle := c.busy == 0
+	c.mu.Unlock()
+	if idle {
 		c.end(errSessionLost)
 	}
 }
@@ -385,6 +408,9 @@ func sessionGone(status int, e *envelope, req *jsonrpc.Request) bool {
 func (c *httpLink) ended() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.lost {
+		return errSessionLost
+	}
 	return c.err
 }
 
@@ -393,6 +419,9 @@ func (c *httpLink) end(cause error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
+		if c.lost {
+			cause = errSessionLost
+		}
 		c.err = cause
 		c.cancel(cause)
 	}

@@ -543,6 +543,37 @@ func TestHTTPResumeInVain(t *testing.T) {
 	}
 }
 
+// Every call that finds the session lost is sent again, once: the server refused
+// all of them, though one was the first to say so.
+func TestHTTPSessionLostByMany(t *testing.T) {
+	t.Parallel()
+	const calls = 20
+	var arrived sync.WaitGroup
+	arrived.Add(calls)
+	f := newFront(t, overHTTP(t, legacyServer(), mcp.StreamableHTTPOptions{}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		if method != "tools/call" || nth > calls {
+			return false
+		}
+		arrived.Done()
+		arrived.Wait()
+		http.NotFound(w, r)
+		return true
+	})
+	call := start(t, remoteServer(t, f.URL))["meta"]
+	var answered sync.WaitGroup
+	for range calls {
+		answered.Go(func() {
+			if _, err := call.call(t.Context(), ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	answered.Wait()
+	if n, sessions := f.count("tools/call"), f.count("initialize"); n != 2*calls || sessions != 2 {
+		t.Errorf("%d requests in %d sessions, want %d in 2", n, sessions, 2*calls)
+	}
+}
+
 // A server that forgot the session says so to who listens, before any call.
 func TestHTTPSessionLostWhileIdle(t *testing.T) {
 	t.Parallel()

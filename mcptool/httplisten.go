@@ -101,12 +101,9 @@ func (l *listener) failed(ctx context.Context, err error) (again bool) {
 	// It had a stream and has none: it does not know the session.
 	lost := isAnswer && answer.StatusCode == http.StatusNotFound && l.opened && l.link.SessionID() != ""
 	switch {
-	case lost && l.link.idle():
-		l.link.end(errSessionLost)
-		return false
 	case lost:
-		// Requests under way find out by themselves, and more exactly; if not,
-		// the next round does.
+		l.link.lose()
+		return false
 	case isAnswer && !needsLogin(err) && !passing(err) && answer.StatusCode != http.StatusUnauthorized:
 		// 405 says that there is no such stream; many servers say it another
 		// way.
@@ -148,11 +145,4 @@ func (c *httpLink) awaitAnswer(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// idle reports whether no request is under way.
-func (c *httpLink) idle() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.busy == 0
 }

@@ -14,10 +14,12 @@ import (
 )
 
 // A lastMoment is a server in this process that loses its session in the second
-// tool call. The answer to the first comes in that very moment.
+// tool call. The answer to the first comes when the client gives it up, in that
+// very moment, or when the second call is sent again.
 type lastMoment struct {
 	calls atomic.Int32
 	first chan struct{} // closed when the first call is there
+	third chan struct{} // closed when the third call is there
 }
 
 func (l *lastMoment) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -36,11 +38,12 @@ func (l *lastMoment) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch l.calls.Add(1) {
 	case 1:
 		close(l.first)
-		resp.Body = io.NopCloser(io.MultiReader(untilDone(req.Context().Done()), bytes.NewReader(answer)))
+		resp.Body = io.NopCloser(io.MultiReader(&until{req.Context().Done(), l.third}, bytes.NewReader(answer)))
 	case 2:
 		resp.StatusCode = http.StatusNotFound
 		resp.Body = http.NoBody
 	default:
+		close(l.third)
 		resp.Body = io.NopCloser(bytes.NewReader(answer))
 	}
 	return resp, nil
@@ -69,11 +72,14 @@ func (l *lastMoment) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// An untilDone is a reader that has nothing, and says so when it is closed.
-type untilDone <-chan struct{}
+// An until is a reader that has nothing, and says so when one of two is closed.
+type until struct{ one, other <-chan struct{} }
 
-func (u untilDone) Read([]byte) (int, error) {
-	<-u
+func (u *until) Read([]byte) (int, error) {
+	select {
+	case <-u.one:
+	case <-u.other:
+	}
 	return 0, io.EOF
 }
 
@@ -82,7 +88,7 @@ func (u untilDone) Read([]byte) (int, error) {
 func TestAnswerAsLinkEnds(t *testing.T) {
 	t.Parallel()
 	for url, transport := range map[string]mcptool.Transport{"http://test/": mcptool.StreamableHTTP, "http://test/sse": mcptool.SSE} {
-		l := &lastMoment{first: make(chan struct{})}
+		l := &lastMoment{first: make(chan struct{}), third: make(chan struct{})}
 		s := &mcptool.Server{Name: "test", URL: url, Transport: transport, HTTPClient: &http.Client{Transport: l}}
 		call := start(t, s)["t"]
 		var wg sync.WaitGroup

@@ -221,10 +221,7 @@ func (s *Server) request(ctx context.Context, sess *session, call *tramontane.Ca
 	if err == nil {
 		return raw, nil
 	}
-	switch {
-	case errors.Is(err, errSessionLost):
-		sess.conn.end(errSessionLost)
-	case errors.Is(err, mcp.ErrConnectionClosed):
+	if errors.Is(err, mcp.ErrConnectionClosed) {
 		sess.conn.end(err) // unless it knows a better reason
 	}
 	ended := sess.conn.ended()
