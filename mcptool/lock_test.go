@@ -332,14 +332,15 @@ func TestLockIdentity(t *testing.T) {
 		"postgres://me:hunter2@db:5432/x?sslmode=hunter2", "@scope/server-files@2025.11.25", "sk-proj-hunter2aB3dE5fG7hJ9kL1mN3", "--session-id", "-v",
 		"--mode=eyJhbGciOiJIUzI1NiIsInR5cCI6.hunter2aB3dE5fG7hJ9kL1mN3.x", "https://a.example/s/hunter2aB3dE5fG7hJ9kL1mN3/mcp#token=hunter2",
 		"ghcr.io/me/server@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "git+https://github.com/a/b#da39a3ee5e6b4b0d3255bfef95601890afd80709",
-		"/usr/lib/node_modules/@modelcontextprotocol/server-everything/dist/index.js", "thisIsALongCamelCaseOption2025"}
+		"/usr/lib/node_modules/@modelcontextprotocol/server-everything/dist/index.js", "thisIsALongCamelCaseOption2025",
+		"da39a3ee5e6b4b0d3255bfef95601890afd80709"} // a key, as nothing says that it is a digest
 	up.Env["SECRET"] = "hunter2"
 	lock := lockOf(t, mcptool.Servers{up})
 	want := []string{"--verbose", "--api-key", "***", "--token=***", "KEY=${KEY}", "--header", "Authorization:***",
 		"postgres://***@db:5432/x?sslmode=***", "@scope/server-files@2025.11.25", "***", "--session-id", "-v",
 		"--mode=***.***.x", "https://a.example/s/***/mcp#***",
 		"ghcr.io/me/server@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "git+https://github.com/a/b#da39a3ee5e6b4b0d3255bfef95601890afd80709",
-		"/usr/lib/node_modules/@modelcontextprotocol/server-everything/dist/index.js", "thisIsALongCamelCaseOption2025"}
+		"/usr/lib/node_modules/@modelcontextprotocol/server-everything/dist/index.js", "thisIsALongCamelCaseOption2025", "***"}
 	got := lock.Servers["up"]
 	if diff := cmp.Diff(append([]string{up.Command}, want...), got.Command); diff != "" {
 		t.Errorf("command (-want +got):\n%s", diff)
