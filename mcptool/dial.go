@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -31,16 +33,27 @@ func newDialedLink(ctx context.Context, s *Server) (link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
-	return &dialedConn{conn: conn}, nil
+	return &dialedConn{conn: conn, silent: make(chan jsonrpc.ID, 2)}, nil // the SDK probes twice at most
 }
 
 // A dialedConn is a link over the connection of another.
 type dialedConn struct {
-	conn  mcp.Connection
-	codec codec
+	conn    mcp.Connection
+	codec   codec
+	running sync.WaitGroup // our goroutines
+
+	pending chan received   // a read that goes on while the probe is answered; of Read, which is never called twice at once
+	probed  atomic.Bool     // more than server/discover was sent
+	silent  chan jsonrpc.ID // probes whose time is up, answered or not
 
 	mu  sync.Mutex // guards the field below
 	err error      // why the connection ended
+}
+
+// A received is what one read of the connection gave.
+type received struct {
+	msg jsonrpc.Message
+	err error
 }
 
 // Connect implements mcp.Transport: the connection stands already.
@@ -52,7 +65,7 @@ func (c *dialedConn) SessionID() string { return c.conn.SessionID() }
 // Read implements mcp.Connection.
 func (c *dialedConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 	for {
-		msg, err := c.conn.Read(ctx)
+		msg, err := c.next(ctx)
 		if errors.Is(err, io.EOF) {
 			err = errors.New("it closed the connection")
 		}
@@ -65,11 +78,45 @@ func (c *dialedConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 	}
 }
 
+// next returns the next message. A probe that the server leaves unanswered for
+// too long is answered here, so that the SDK goes on to initialize; what the
+// server answers after that, the SDK passes over.
+func (c *dialedConn) next(ctx context.Context) (jsonrpc.Message, error) {
+	if c.probed.Load() && c.pending == nil {
+		return c.conn.Read(ctx)
+	}
+	if c.pending == nil {
+		pending := make(chan received, 1)
+		c.pending = pending
+		c.running.Go(func() {
+			msg, err := c.conn.Read(ctx)
+			pending <- received{msg, err}
+		})
+	}
+	select {
+	case r := <-c.pending:
+		c.pending = nil
+		return r.msg, r.err
+	case id := <-c.silent:
+		return &jsonrpc.Response{ID: id, Error: errSilentProbe}, nil
+	}
+}
+
 // Write implements mcp.Connection. What the connection does not take ends it:
 // the SDK would send nothing more, and calls under way would wait for nothing.
 func (c *dialedConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 	if req, ok := msg.(*jsonrpc.Request); ok {
 		c.codec.note(req)
+		if req.Method == "server/discover" {
+			time.AfterFunc(httpPatience, func() {
+				select {
+				case c.silent <- req.ID:
+				default:
+				}
+			})
+		} else {
+			c.probed.Store(true)
+		}
 	}
 	err := c.conn.Write(ctx, msg)
 	if err == nil || ctx.Err() != nil {
@@ -83,7 +130,9 @@ func (c *dialedConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 // Close implements mcp.Connection.
 func (c *dialedConn) Close() error {
 	c.end(errClosed)
-	return c.conn.Close()
+	err := c.conn.Close()
+	c.running.Wait()
+	return err
 }
 
 // ended implements link.

@@ -18,8 +18,8 @@ import (
 
 const (
 	// httpPatience is how long server/discover may stay unanswered before the
-	// older handshake is tried. Servers that hang on it are rare here, and those
-	// that have to wake up first are not.
+	// older handshake is tried, also over connections of Dial. Servers that hang
+	// on it are rare here, and those that have to wake up first are not.
 	httpPatience = 10 * time.Second
 
 	// listenPatience is how long the first requests wait for the server to

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -213,4 +215,41 @@ func ExampleInMemory() {
 	// Output:
 	// John is in Sydney.
 	// {"city":"Sydney"}
+}
+
+// A muteTransport loses the probe.
+type muteTransport struct {
+	mcp.Transport
+	mcp.Connection
+}
+
+func (t *muteTransport) Connect(ctx context.Context) (_ mcp.Connection, err error) {
+	t.Connection, err = t.Transport.Connect(ctx)
+	return t, err
+}
+
+func (t *muteTransport) Write(ctx context.Context, msg jsonrpc.Message) error {
+	if req, ok := msg.(*jsonrpc.Request); ok && req.Method == "server/discover" {
+		return nil
+	}
+	return t.Connection.Write(ctx, msg)
+}
+
+// A server behind Dial that leaves the probe unanswered is asked the older way.
+func TestDialedProbeUnanswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial := mcptool.InMemory(legacyServer())
+		s := &mcptool.Server{Name: "test", Dial: func(ctx context.Context) (mcp.Transport, error) {
+			transport, err := dial(ctx)
+			return &muteTransport{Transport: transport}, err
+		}}
+		defer s.Close()
+		begun := time.Now()
+		if _, err := start(t, s)["meta"].call(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took != 10*time.Second {
+			t.Errorf("the probe took %v", took)
+		}
+	})
 }

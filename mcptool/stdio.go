@@ -22,6 +22,10 @@ const maxLine = mcp.DefaultMaxLineLength
 
 var errTooLong = fmt.Errorf("it sent a message of more than %d bytes", maxLine)
 
+// errSilentProbe is what the SDK is told of a server that leaves its probe
+// unanswered, so that it asks the older way.
+var errSilentProbe = &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "the server left server/discover unanswered"}
+
 // A stdioConn speaks newline-delimited JSON-RPC with a process. It takes the
 // place of go-sdk's CommandTransport, for the reasons in
 // design/mcp-transport.md.
@@ -105,9 +109,7 @@ func (c *stdioConn) Read(context.Context) (jsonrpc.Message, error) {
 			return nil, c.fail(err)
 		}
 		if expired.IsValid() {
-			return &jsonrpc.Response{ID: expired, Error: &jsonrpc.Error{
-				Code: jsonrpc.CodeMethodNotFound, Message: "the server left server/discover unanswered",
-			}}, nil
+			return &jsonrpc.Response{ID: expired, Error: errSilentProbe}, nil
 		}
 		msgs, err := c.codec.decode(data)
 		if err != nil {
