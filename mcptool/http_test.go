@@ -34,6 +34,7 @@ type front struct {
 	instead func(method string, nth int, w http.ResponseWriter, r *http.Request) bool
 
 	conns atomic.Int32 // that came
+	open  atomic.Int32 // that are there
 
 	mu   sync.Mutex
 	seen map[string]int
@@ -47,8 +48,12 @@ func newFront(t testing.TB, next http.Handler, instead func(string, int, http.Re
 	f.Server = httptest.NewUnstartedServer(f)
 	f.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // some tests abort requests
 	f.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
+		switch state {
+		case http.StateNew:
 			f.conns.Add(1)
+			f.open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			f.open.Add(-1)
 		}
 	}
 	f.Start()
@@ -690,5 +695,25 @@ func TestHTTPErrorWithoutID(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "the server answered with error -32700: cannot parse") || errors.Is(err, tramontane.ErrOutcomeUnknown) {
 			t.Errorf("%s: error %v", name, err)
 		}
+	}
+}
+
+// Close leaves no connection behind, idle ones included.
+func TestCloseReleasesConnections(t *testing.T) {
+	t.Parallel()
+	for transport, handler := range map[mcptool.Transport]http.Handler{
+		mcptool.StreamableHTTP: overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{}),
+		mcptool.SSE:            sdkSSE(goodServer(0)),
+	} {
+		f := newFront(t, handler, nil)
+		s := remoteServer(t, f.URL)
+		s.Transport = transport
+		if _, err := callHTTP(t.Context(), start(t, s)["echo"]); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		eventually(t, fmt.Sprintf("no connection by %s is left", transport), func() bool { return f.open.Load() == 0 })
 	}
 }
