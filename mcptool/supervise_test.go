@@ -142,8 +142,8 @@ func record(line string) string {
 // notes of one kind.
 func recorded(t *testing.T, name string) (s *mcptool.Server, count func(line string) int) {
 	t.Helper()
+	path := filepath.Join(t.TempDir(), "record") // removed after the server has ended, which writes to it
 	s = testServer(t, name)
-	path := filepath.Join(t.TempDir(), "record")
 	s.Env[recordEnv] = path
 	return s, func(line string) int { return countIn(t, path, line) }
 }
