@@ -116,9 +116,9 @@ func (s *Server) follow(ctx context.Context, e *ear, sess *session, yield func(*
 			yield(nil, s.overError(ctx, e.watch.uri))
 			return false
 		}
-		uris, lost, err := s.watched.take(e)
+		uris, anew, lost, err := s.watched.take(e)
 		for _, uri := range uris {
-			if !yield(&ResourceUpdate{URI: uri}, nil) {
+			if !yield(&ResourceUpdate{URI: uri, Anew: anew && uri == e.watch.uri}, nil) {
 				return false
 			}
 		}
@@ -194,7 +194,10 @@ func (s *Server) watchSession(ctx context.Context, w *watch, sess *session) erro
 		return nil
 	}
 	// The SDK takes a subscription that the server has ended for one that stands.
-	forget := func() { sess.Unsubscribe(ctx, &mcp.UnsubscribeParams{URI: w.uri}) } // sends nothing, and never fails
+	forget := func() {
+		sess.conn.latest.Delete(w.uri)                            // the end of that one says nothing of the next
+		sess.Unsubscribe(ctx, &mcp.UnsubscribeParams{URI: w.uri}) // it never fails
+	}
 	forget()
 	if err := sess.Subscribe(ctx, &mcp.SubscribeParams{URI: w.uri}); err != nil {
 		return err
@@ -226,6 +229,7 @@ func (s *Server) leave(ctx context.Context, e *ear) {
 	if sess == nil || sess.conn.ended() != nil {
 		return
 	}
+	sess.conn.latest.Delete(w.uri)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unsubscribeTime)
 	defer cancel()
 	_, err := s.request(ctx, sess, nil, func(ctx context.Context) (json.RawMessage, error) {
@@ -260,6 +264,7 @@ type watch struct {
 	agreed chan struct{} // closed when the server has said whether it agrees
 	stood  bool          // it did
 	rounds int           // how often it did
+	anew   bool          // it did once more, after the stream of notices was lost
 	err    error         // why it did not, or does no more
 	denied bool          // err is the server's last word
 }
@@ -269,7 +274,8 @@ type ear struct {
 	watch  *watch
 	news   chan struct{} // holds something while there may be something to take
 	uris   []string
-	rounds int // of the watch, when it was heard last that it stands
+	anew   bool // the watch was
+	rounds int  // of the watch, when it was heard last that it stands
 }
 
 func (all *watched) join(uri string) *ear {
@@ -324,7 +330,7 @@ func (all *watched) has(w *watch, sess *session) bool {
 func (all *watched) begin(w *watch, sess *session) (agreed <-chan struct{}) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	w.sess, w.stood, w.err, w.denied = sess, false, nil, false
+	w.sess, w.stood, w.anew, w.err, w.denied = sess, false, false, nil, false
 	w.agreed = make(chan struct{})
 	return w.agreed
 }
@@ -347,14 +353,19 @@ func (all *watched) why(w *watch) error {
 func (all *watched) begun(e *ear) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	e.rounds, e.uris = e.watch.rounds, nil
+	e.rounds, e.uris, e.anew = e.watch.rounds, nil, false
 }
 
 // stands notes that the server agreed.
 func (all *watched) stands(uri string) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	if w := all.byURI[uri]; w != nil && w.sess != nil && !w.stood {
+	w := all.byURI[uri]
+	switch {
+	case w == nil || w.sess == nil:
+	case w.stood:
+		w.anew = true // an update follows, when the SDK knows of it
+	default:
 		w.stood = true
 		w.rounds++
 		close(w.agreed)
@@ -401,8 +412,10 @@ func (all *watched) changed(uri string) bool {
 		}
 		found = true
 		for _, e := range w.ears {
+			e.anew = e.anew || w.anew && uri == w.uri
 			e.hear(uri)
 		}
+		w.anew = w.anew && uri != w.uri
 	}
 	return found
 }
@@ -426,15 +439,15 @@ func (e *ear) wake() {
 	}
 }
 
-// take returns what came for e, and whether the subscription was lost since e
-// heard that it stands. The error says why it is over for good.
-func (all *watched) take(e *ear) (uris []string, lost bool, err error) {
+// take returns what came for e, whether the subscription was made anew by that,
+// and whether it was lost since e heard that it stands. The error says why it is over for good.
+func (all *watched) take(e *ear) (uris []string, anew, lost bool, err error) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	w := e.watch
-	uris, e.uris = e.uris, nil
+	uris, anew, e.uris, e.anew = e.uris, e.anew, nil, false
 	if w.denied {
 		err = w.err
 	}
-	return uris, w.sess == nil || w.rounds != e.rounds, err
+	return uris, anew, w.sess == nil || w.rounds != e.rounds, err
 }

@@ -53,8 +53,9 @@ type tap struct {
 	// good order. They must not block.
 	watched   func(uri string)
 	unwatched func(uri string, err error)
-	watching  sync.Map // from the ids of requests to tell of changes to the URI
-	agreed    map[string]bool
+	watching  sync.Map        // from the ids of requests to tell of changes to the URI
+	latest    sync.Map        // from the URI to the id of the last, unless it was cancelled
+	agreed    map[string]bool // by URI; only Read uses it
 
 	older atomic.Bool // it was the handshake of the versions before 2026-07-28
 }
@@ -131,7 +132,7 @@ func (t *tap) Read(ctx context.Context) (jsonrpc.Message, error) {
 				t.subscribed.Store(false)
 				t.list().forget()
 			}
-			if uri, ok := t.watching.LoadAndDelete(m.ID); ok {
+			if uri, ok := t.watching.LoadAndDelete(m.ID); ok && t.latest.CompareAndDelete(uri, m.ID) {
 				t.unwatched(uri.(string), m.Error)
 			}
 		}
@@ -239,6 +240,7 @@ func (t *tap) Write(ctx context.Context, msg jsonrpc.Message) error {
 			}
 			for _, uri := range resourcesIn(m.Params) {
 				t.watching.Store(m.ID, uri)
+				t.latest.Store(uri, m.ID)
 			}
 		}
 		if rounds, ok := ctx.Value(roundsKey{}).(*atomic.Int32); ok {
