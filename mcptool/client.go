@@ -3,6 +3,7 @@ package mcptool
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -35,10 +36,13 @@ func (s *Server) clientOptions() *mcp.ClientOptions {
 	opts := &mcp.ClientOptions{
 		Capabilities: &mcp.ClientCapabilities{}, // the default would promise roots
 		Logger:       s.Logger,
+		// Ours are in rounds.go.
+		MultiRoundTrip: &mcp.MultiRoundTripOptions{Disabled: true},
 		// Where notices of changes come only to who asks for them, the SDK asks
 		// if there is a handler. The notices themselves are taken in by codec.
 		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) {},
 	}
+	opts.Capabilities.AddExtension(tasksExtension, nil)
 	if s.Elicit != nil {
 		opts.ElicitationHandler = s.elicit
 		opts.Capabilities.Elicitation = &mcp.ElicitationCapabilities{
@@ -68,7 +72,7 @@ func (s *Server) newClient() (*mcp.Client, error) {
 		client.AddSendingMiddleware(s.traced)
 	}
 	s.roots.share(client, s.Roots)
-	return client, addSkillMethods(client)
+	return client, errors.Join(addSkillMethods(client), addTaskMethods(client))
 }
 
 // levelTime bounds the request for the log. The first call waits for it, and a
@@ -112,6 +116,8 @@ func (s *Server) notified(req *jsonrpc.Request) {
 		s.progressNotice(req.Params)
 	case "notifications/message":
 		s.logNotice(req.Params)
+	case "notifications/tasks/status", "notifications/tasks":
+		s.taskNotice(req.Params)
 	case "notifications/elicitation/complete":
 		var params struct {
 			ID string `json:"elicitationId"`
@@ -134,7 +140,7 @@ func (s *Server) progressNotice(raw json.RawMessage) {
 		return
 	}
 	s.logger().Debug("mcp server progress", "server", s.Name, "progress", params.Progress, "total", params.Total, "message", params.Message)
-	ctx, call := s.progressed(params.Token)
+	ctx, call := s.progressed(params.Token, params.Progress, params.Total)
 	if call == nil {
 		return // the call is over, or was never made
 	}
@@ -184,9 +190,11 @@ func ask[T any](ctx context.Context, s *Server, what string, do func(context.Con
 		return answer, err
 	}
 	_, err = s.request(ctx, sess, nil, func(ctx context.Context) (json.RawMessage, error) {
-		var err error
-		answer, err = do(ctx, sess)
-		return nil, err
+		return s.rounds(ctx, sess, func(ctx context.Context) (json.RawMessage, error) {
+			var err error
+			answer, err = do(ctx, sess)
+			return nil, err
+		})
 	})
 	if err != nil {
 		return answer, fmt.Errorf("%s: %s: %w", s, what, err)

@@ -24,21 +24,18 @@ type codec struct {
 	// dropped, if not nil, says whether a response is to be dropped.
 	dropped func(id jsonrpc.ID) bool
 
-	mu      sync.Mutex // guards the field below
-	carried map[jsonrpc.ID]bool
+	mu      sync.Mutex          // guards the field below
+	carried map[jsonrpc.ID]bool // whether only a result that asks for input is
 }
 
 // note keeps what decode must know of a request, or of the end of one, that is
 // about to be sent.
 func (c *codec) note(req *jsonrpc.Request) {
 	switch req.Method {
-	case "tools/call", "tools/list":
-		c.mu.Lock()
-		if c.carried == nil {
-			c.carried = make(map[jsonrpc.ID]bool)
-		}
-		c.carried[req.ID] = true
-		c.mu.Unlock()
+	case "tools/call", "tools/list", "tasks/get", "tasks/result", "tasks/update", "tasks/cancel":
+		c.carry(req.ID, false)
+	case "prompts/get", "resources/read":
+		c.carry(req.ID, true)
 	case "notifications/cancelled":
 		var params struct {
 			RequestID json.RawMessage `json:"requestId"`
@@ -50,6 +47,15 @@ func (c *codec) note(req *jsonrpc.Request) {
 			c.forget(id)
 		}
 	}
+}
+
+func (c *codec) carry(id jsonrpc.ID, asking bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.carried == nil {
+		c.carried = make(map[jsonrpc.ID]bool)
+	}
+	c.carried[id] = asking
 }
 
 // forget tells that the request id will have no answer.
@@ -136,9 +142,9 @@ func (c *codec) take(msg jsonrpc.Message) jsonrpc.Message {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.carried[resp.ID] {
+	if asking, ok := c.carried[resp.ID]; ok {
 		delete(c.carried, resp.ID)
-		if resp.Error == nil && !asksForInput(resp.Result) {
+		if resp.Error == nil && (!asking || asksForInput(resp.Result)) {
 			return &jsonrpc.Response{ID: resp.ID, Error: &carriedResult{resp.Result}}
 		}
 	}

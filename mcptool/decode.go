@@ -31,8 +31,8 @@ func rawResult[T any](res T, err error) (json.RawMessage, error) {
 }
 
 // asksForInput reports whether raw is no result yet but a question of the
-// server (specification 2026-07-28, "Multi Round-Trip Requests"), which the
-// SDK answers.
+// server (specification 2026-07-28, "Multi Round-Trip Requests"); see
+// [Server.rounds].
 func asksForInput(raw json.RawMessage) bool {
 	if !bytes.Contains(raw, []byte(`"inputRequests"`)) && !bytes.Contains(raw, []byte(`"input_required"`)) {
 		return false
@@ -130,6 +130,9 @@ type listedTool struct {
 		Destructive *bool  `json:"destructiveHint"` // unset: true
 		OpenWorld   *bool  `json:"openWorldHint"`   // unset: true
 	} `json:"annotations"`
+	Execution struct {
+		TaskSupport string `json:"taskSupport"` // unset: forbidden
+	} `json:"execution"`
 
 	raw json.RawMessage // as it came
 }

@@ -180,6 +180,8 @@ func (q *questions) complete(id string) {
 
 // elicit answers elicitation/create, and the same as an input request of a call.
 func (s *Server) elicit(ctx context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+	ctx, leave := s.inTask(ctx, relatedTask(req.Params.Meta))
+	defer leave()
 	question, schema, err := s.question(ctx, req.Params)
 	if err != nil {
 		s.logger().WarnContext(ctx, "mcp server asks what cannot be asked", "server", s.Name, "cause", err)
@@ -189,7 +191,7 @@ func (s *Server) elicit(ctx context.Context, req *mcp.ElicitRequest) (*mcp.Elici
 	if err != nil {
 		return nil, err
 	}
-	result := &mcp.ElicitResult{Action: string(answer.Action)}
+	result := &mcp.ElicitResult{Meta: taskMeta(req.Params.Meta), Action: string(answer.Action)}
 	if answer.Action == ElicitAccept && question.URL == "" {
 		result.Content = answer.Content
 	}

@@ -36,6 +36,7 @@ func setMirrorHeaders(ctx context.Context, h http.Header, req *jsonrpc.Request) 
 	var params struct {
 		Name      *string         `json:"name"`
 		URI       *string         `json:"uri"`
+		TaskID    *string         `json:"taskId"`
 		Arguments json.RawMessage `json:"arguments"`
 	}
 	if v := protocolVersion(req.Params); v != "" {
@@ -43,12 +44,14 @@ func setMirrorHeaders(ctx context.Context, h http.Header, req *jsonrpc.Request) 
 	}
 	h[methodHeader] = []string{req.Method}
 	switch req.Method {
-	case "tools/call", "prompts/get", "resources/read":
+	case "tools/call", "prompts/get", "resources/read", "tasks/get", "tasks/update", "tasks/cancel":
 		json.Unmarshal(req.Params, &params) // the SDK has made it
 	}
 	switch {
 	case req.Method == "resources/read" && params.URI != nil:
 		h[nameHeader] = []string{headerValue(*params.URI)}
+	case strings.HasPrefix(req.Method, "tasks/") && params.TaskID != nil:
+		h[nameHeader] = []string{headerValue(*params.TaskID)}
 	case params.Name != nil:
 		h[nameHeader] = []string{headerValue(*params.Name)}
 	}

@@ -138,7 +138,7 @@ func init() {
 				"tools/call huge":     `{"content":[{"type":"text","text":"` + strings.Repeat("x", 17<<20) + `"}]}`,
 				"tools/call ask": `{"resultType":"input_required","inputRequests":{"q":{"method":"elicitation/create",
 					"params":{"message":"Which one?","requestedSchema":{"type":"object","properties":{}}}}}}`,
-				"tools/call task": `{"resultType":"task","task":{"taskId":"t-1"}}`,
+				"tools/call task": `{"resultType":"task","task":{"id":"t-1"}}`,
 			}))
 		},
 		// Offers the tools that a variable names.

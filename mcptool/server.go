@@ -128,6 +128,17 @@ type Server struct {
 	// is half an hour, or CallTimeout if that is longer.
 	MaxCallTime time.Duration
 
+	// MaxTaskTime bounds the wait for a task that the server has made of a call,
+	// save the time in which persons answer. After it the task is cancelled. If
+	// zero, it is a day. A run that is resumed waits anew.
+	MaxTaskTime time.Duration
+
+	// PreferTasks has tools called as tasks that leave the choice to the client,
+	// which is so in protocol version 2025-11-25 alone: a run that is resumed can
+	// go on with them, and each call takes some requests more. If zero, only
+	// tools are that have to be, and in 2026-07-28 the server decides.
+	PreferTasks bool
+
 	// Elicit puts a question of the server to a person, one at a time; see
 	// [Elicitation]. An error counts as ElicitCancel, and so do nil and a panic;
 	// errors and panics are logged. The deadlines of calls stand still

@@ -389,7 +389,7 @@ func TestUnknownKinds(t *testing.T) {
 			&tramontane.UnknownContent{Type: "hologram", Raw: json.RawMessage(`{"type":"hologram","planes":[1,2],"x":1e400}`)},
 		}},
 		{"task", []tramontane.Content{
-			&tramontane.UnknownContent{Type: "task", Raw: json.RawMessage(`{"resultType":"task","task":{"taskId":"t-1"}}`)},
+			&tramontane.UnknownContent{Type: "task", Raw: json.RawMessage(`{"resultType":"task","task":{"id":"t-1"}}`)},
 		}},
 	}
 	for _, tt := range tests {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -22,6 +23,7 @@ const callKeyMeta = "tramontane/callKey"
 type tool struct {
 	server *Server
 	def    tramontane.Definition
+	tasks  string // required, optional or forbidden (2025-11-25, "Tool-Level Negotiation")
 }
 
 // Definition implements tramontane.Tool.
@@ -52,6 +54,11 @@ func nameTools(tools []*tool) ([]tramontane.Tool, error) {
 // call is cancelled. A result that the server marks as an error is no error of
 // Call. The error wraps [tramontane.ErrOutcomeUnknown] unless the server
 // answered with it or cannot have worked on the call.
+//
+// A server may make a task of the call, which outlives the request. The run is
+// told of it (see [tramontane.Keep]); Call waits for its end, and with a Handle
+// goes on with the task that it names. If ctx ends meanwhile, the task is left
+// alone if a run keeps it, and otherwise cancelled.
 func (t *tool) Call(ctx context.Context, call *tramontane.Call) (*tramontane.ToolResult, error) {
 	if result, err, is := t.server.callResources(ctx, t.def.Original, call); is {
 		return result, err
@@ -70,6 +77,9 @@ func (t *tool) Call(ctx context.Context, call *tramontane.Call) (*tramontane.Too
 
 func (t *tool) call(ctx context.Context, call *tramontane.Call) (json.RawMessage, error) {
 	s := t.server
+	if call.Handle != nil {
+		return t.goOn(ctx, call)
+	}
 	var lost error // why the outcome of the first sending is unknown
 	for again := false; ; again = true {
 		sess, err := s.connect(ctx)
@@ -79,18 +89,27 @@ func (t *tool) call(ctx context.Context, call *tramontane.Call) (json.RawMessage
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errNotSent, err)
 		}
-		raw, err := s.request(ctx, sess, call, func(ctx context.Context) (json.RawMessage, error) {
-			return s.withVisits(ctx, func() (json.RawMessage, error) {
-				return rawResult(sess.CallTool(withSchema(ctx, t.def.Parameters), t.params(ctx, call)))
+		var begun *begunCall
+		raw, err := s.request(ctx, sess, call, func(reqCtx context.Context) (json.RawMessage, error) {
+			raw, err := s.withVisits(reqCtx, func() (json.RawMessage, error) {
+				return s.rounds(t.asTask(reqCtx, sess), sess, func(reqCtx context.Context) (json.RawMessage, error) {
+					return rawResult(sess.CallTool(withSchema(reqCtx, t.def.Parameters), t.params(reqCtx, call)))
+				})
 			})
+			if err == nil {
+				begun = t.begun(ctx, reqCtx, call, raw)
+			}
+			return raw, err
 		})
 		var wire *jsonrpc.Error
 		notSent := errors.Is(err, errNotSent)
 		over := ctx.Err() != nil || errors.Is(err, errTimeout)
 		switch {
+		case begun != nil:
+			return begun.wait(ctx)
 		case err == nil:
 			return raw, nil
-		case errors.As(err, &wire):
+		case errors.As(err, &wire), errors.Is(err, errUnanswered):
 			return nil, err
 		case notSent && sess.conn.ended() != nil && !over && !again:
 			s.logger().InfoContext(ctx, "a call that did not reach the mcp server is sent again",
@@ -131,17 +150,27 @@ type underway struct {
 	ctx      context.Context
 	call     *tramontane.Call
 	deadline *deadline
+	task     *task // nil if it is a request
+
+	progress, total float64 // as told last; guarded by Server.mu
 }
 
 type underwayKey struct{}
 
 // track makes a call known to [Server.progressed] and [Server.pause] until done
-// is called.
-func (s *Server) track(ctx context.Context, call *tramontane.Call, d *deadline) (_ context.Context, done func()) {
+// is called. If token is empty, it gets a new one; otherwise it takes the place
+// of the call that has it. If k is nil, it is a request.
+func (s *Server) track(ctx context.Context, call *tramontane.Call, d *deadline, token string, k *task) (_ context.Context, done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls++
-	u := &underway{token: strconv.Itoa(s.calls), ctx: ctx, call: call, deadline: d}
+	u := &underway{token: token, ctx: ctx, call: call, deadline: d, task: k}
+	if before := s.underway[token]; before != nil {
+		u.progress, u.total = before.progress, before.total
+	}
+	if token == "" {
+		s.calls++
+		u.token = strconv.Itoa(s.calls)
+	}
 	if s.underway == nil {
 		s.underway = make(map[string]*underway)
 	}
@@ -149,23 +178,40 @@ func (s *Server) track(ctx context.Context, call *tramontane.Call, d *deadline) 
 	return context.WithValue(ctx, underwayKey{}, u), func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.underway, u.token)
+		if s.underway[u.token] == u {
+			delete(s.underway, u.token)
+		}
 	}
 }
 
 // progressed takes news of the progress of a request: its deadline starts anew.
 // It returns the call and its context, or nil if the token is that of none that
 // is under way.
-func (s *Server) progressed(token any) (context.Context, *tramontane.Call) {
+func (s *Server) progressed(token any, progress, total float64) (context.Context, *tramontane.Call) {
 	name, _ := token.(string)
 	s.mu.Lock()
 	u := s.underway[name]
+	if u != nil {
+		u.progress, u.total = progress, total
+	}
 	s.mu.Unlock()
 	if u == nil {
 		return nil, nil
 	}
 	u.deadline.news()
 	return u.ctx, u.call
+}
+
+// progressOf returns how far the call of ctx has come by its own account, or
+// else count.
+func (s *Server) progressOf(ctx context.Context, count float64) (progress, total float64) {
+	u, ok := ctx.Value(underwayKey{}).(*underway)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !ok || u.progress == 0 && u.total == 0 {
+		return count, 0
+	}
+	return u.progress, u.total
 }
 
 // pause lets deadlines stand still while a person answers a question of the
@@ -199,19 +245,30 @@ var errTimeout = errors.New("time is up")
 // error what the SDK cannot know. Call is nil if the request is no tool call.
 // The error wraps errNotSent only if the server worked on no part of it.
 func (s *Server) request(ctx context.Context, sess *session, call *tramontane.Call, do func(context.Context) (json.RawMessage, error)) (json.RawMessage, error) {
-	limit, total := s.CallTimeout, s.MaxCallTime
-	if limit <= 0 {
-		limit = defaultCallTimeout
+	limit, total := s.limits()
+	return s.requestWithin(ctx, sess, limit, total, call, do)
+}
+
+// limits returns how long a request may be without news, and in all.
+func (s *Server) limits() (quiet, total time.Duration) {
+	quiet, total = s.CallTimeout, s.MaxCallTime
+	if quiet <= 0 {
+		quiet = defaultCallTimeout
 	}
 	if total <= 0 {
-		total = max(limit, defaultMaxCallTime)
+		total = max(quiet, defaultMaxCallTime)
 	}
-	reqCtx, deadline, stop := withDeadline(ctx, min(limit, total), total)
+	return min(quiet, total), total
+}
+
+// requestWithin is request with limits of its own.
+func (s *Server) requestWithin(ctx context.Context, sess *session, limit, total time.Duration, call *tramontane.Call, do func(context.Context) (json.RawMessage, error)) (json.RawMessage, error) {
+	reqCtx, deadline, stop := withDeadline(ctx, limit, total)
 	defer stop()
 	reqCtx = context.WithValue(reqCtx, samplesKey{s}, new(atomic.Int32))
 	if call != nil {
 		var done func()
-		reqCtx, done = s.track(reqCtx, call, deadline)
+		reqCtx, done = s.track(reqCtx, call, deadline, "", nil)
 		defer done()
 	}
 	var rounds atomic.Int32
@@ -238,6 +295,8 @@ func (s *Server) request(ctx context.Context, sess *session, call *tramontane.Ca
 		// The server has worked on the request up to its question.
 		return nil, fmt.Errorf("the answer to the server's question did not reach it: %v", errors.Join(err, ended))
 	case errors.Is(err, errNotSent):
+		return nil, err
+	case errors.Is(err, errUnanswered):
 		return nil, err
 	case errors.As(err, &wire):
 		return nil, fmt.Errorf("the server answered with error %d: %w", wire.Code, wire)

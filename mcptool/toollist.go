@@ -212,7 +212,7 @@ func (s *Server) toolsOf(listed []*listedTool) []*tool {
 	s.changedTo(listed)
 	tools := make([]*tool, len(listed))
 	for i, t := range listed {
-		tools[i] = &tool{s, s.definition(t)}
+		tools[i] = &tool{server: s, def: s.definition(t), tasks: t.Execution.TaskSupport}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
