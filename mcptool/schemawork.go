@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,7 +68,13 @@ func (w *work) count(schema any, depth int) (int, error) {
 		return 0, fmt.Errorf("the schema has another one in it, %q, which is not followed", id)
 	}
 	w.memo[key] = underCount
-	total := 1
+	once := workKey{key.schema, 0} // the same at any depth, and worth to be counted once
+	own, ok := w.memo[once]
+	if !ok {
+		own = ownWork(s)
+		w.memo[once] = own
+	}
+	total := min(1+own, maxWork)
 	add := func(schema any, depth int) error {
 		n, err := w.count(schema, depth)
 		total = min(total+n, maxWork)
@@ -93,6 +100,41 @@ func (w *work) count(schema any, depth int) (int, error) {
 	}
 	w.memo[key] = total
 	return total, nil
+}
+
+// ownWork returns how much more than a look a schema asks for by itself: values
+// to compare with, names to look for, and the steps of regular expressions.
+func ownWork(schema map[string]any) int {
+	n := 0
+	for _, keyword := range []string{"enum", "const", "required", "dependentRequired"} {
+		if v, ok := schema[keyword]; ok {
+			_, size := measure(v)
+			n += size
+		}
+	}
+	if p, ok := schema["pattern"].(string); ok {
+		n += patternWork(p)
+	}
+	if patterns, ok := schema["patternProperties"].(map[string]any); ok {
+		for p := range patterns {
+			n += patternWork(p)
+		}
+	}
+	return n
+}
+
+// patternWork returns how many states a regular expression has, each of which
+// may be looked at for each character of a text.
+func patternWork(pattern string) int {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 1 // the schema cannot be used anyway
+	}
+	prog, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return 1
+	}
+	return len(prog.Inst)
 }
 
 // each calls f with the schemas under the keywords, up to the first error.

@@ -143,8 +143,12 @@ func (o *outputSchema) check(result json.RawMessage) error {
 	return nil
 }
 
+// textUnit is how many bytes of text count as one value: to look at a character
+// is less work than to look at a schema.
+const textUnit = 8
+
 // measure returns how deep a value is nested, from 1 on, and of how many values
-// it is made.
+// it is made, long texts counting as several.
 func measure(value any) (depth, size int) {
 	size = 1
 	add := func(inner any) {
@@ -153,9 +157,12 @@ func measure(value any) (depth, size int) {
 	}
 	switch v := value.(type) {
 	case map[string]any:
-		for _, inner := range v {
+		for name, inner := range v {
+			size += len(name) / textUnit
 			add(inner)
 		}
+	case string:
+		size += len(v) / textUnit
 	case []any:
 		for _, inner := range v {
 			add(inner)
