@@ -133,13 +133,15 @@ func TestLoadConfigOfClients(t *testing.T) {
 			"tramontane": {"tools": {"exclude": ["@destructive"], "confirm": ["a b:/x/", "*"]}, "lock": "lock.json", "drift": "warn"},
 			"mcpServers": {
 				"a b": {"command": "x", "tramontane": {"need": "optional", "trusted": true, "resourceTools": true, "startTimeout": "2m", "tools": {"include": ["read_*"], "confirm": ["@writes", "c:d"]}}},
-				"plug:in": {"url": "https://example.com/?key=${API_KEY}", "timeout": 1.5, "oauth": {"clientMetadataUrl": "https://me.example/c.json", "issuer": "https://i.example", "allowHosts": ["sso.corp"]},
+				"plug:in": {"url": "https://example.com/?key=${API_KEY}", "timeout": 1.5, "oauth": {"clientMetadataUrl": "https://me.example/c.json", "issuer": "https://i.example", "allowHosts": ["sso.corp"],
+						"grant": "jwt-bearer", "jwtFile": "token", "privateKey": "${API_KEY}", "privateKeyFile": "key.pem"},
 					"tramontane": {"need": "lazy", "startTimeout": 5000, "tools": {"exclude": ["/y/"]}}}
 			}
 		}`, mcptool.Config{Servers: mcptool.Servers{
 			{Name: "a b", Command: "x", Dir: dir, Need: mcptool.Optional, Trusted: true, ResourceTools: true, StartTimeout: 2 * time.Minute},
 			{Name: "plug:in", URL: "https://example.com/?key=sekret", CallTimeout: 1500 * time.Millisecond, Need: mcptool.Lazy, CacheDir: "cache", StartTimeout: 5 * time.Second},
-		}, OAuth: map[string]mcptool.OAuth{"plug:in": {MetadataURL: "https://me.example/c.json", Issuer: "https://i.example", AllowHosts: []string{"sso.corp"}}},
+		}, OAuth: map[string]mcptool.OAuth{"plug:in": {MetadataURL: "https://me.example/c.json", Issuer: "https://i.example", AllowHosts: []string{"sso.corp"},
+			Grant: "jwt-bearer", JWTFile: filepath.Join(dir, "token"), PrivateKey: "sekret", PrivateKeyFile: filepath.Join(dir, "key.pem")}},
 			Policy: mcptool.Policy{Include: []mcptool.Rule{"a b:read_*"}, Exclude: []mcptool.Rule{"@destructive", `"plug:in":/y/`},
 				Confirm: []mcptool.Rule{"a b:/x/", "*", "a b:@writes", "a b:c:d"}},
 			LockFile: filepath.Join(dir, "lock.json"), OnDrift: mcptool.WarnDrift}, nil},
@@ -344,6 +346,7 @@ func TestLoadConfigErrors(t *testing.T) {
 		{`{"inputs": [{"id": "a", "options": [{"label": "x"}]}], "servers": {}}`, []string{`the option has no "value"`}},
 		{`{"servers": {"a": {"command": "x", "envFile": "nonesuch.env"}}}`, []string{`server "a": "envFile": open`, "nonesuch.env"}},
 		{`{"servers": {"a": {"command": "x", "envFile": "."}}}`, []string{`no regular file`}},
+		{`{"servers": {"a": {"url": "https://x.example", "oauth": {"grant": "password"}}}}`, []string{`"grant"`, `want "client_credentials" or "jwt-bearer"`}},
 		{`{"servers": {"a": {"command": "x", "cwd": ""}}}`, []string{`"cwd": the path is empty`}},
 		{`{"servers": {"a": {"command": "x", "timeout": -1}}}`, []string{`"timeout": want a time`}},
 		{`{"servers": {"a": {"command": "x", "timeout": 1e300}}}`, []string{`"timeout": want a time`}},

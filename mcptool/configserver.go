@@ -21,8 +21,18 @@ import (
 // as Cursor does (CLIENT_ID, CLIENT_SECRET, scopes). Those that only this program
 // has are clientMetadataUrl, issuer and allowHosts.
 type OAuth struct {
+	// Grant is how a token is come by: "client_credentials" for the program itself,
+	// "jwt-bearer" for a workload whose platform puts its JWT in JWTFile. If empty, a
+	// person logs in.
+	Grant   string
+	JWTFile string
+
 	ClientID     string
 	ClientSecret string
+
+	// PrivateKey belongs to ClientID or MetadataURL, in PEM; PrivateKeyFile has it
+	// in a file. If both are empty, there is none.
+	PrivateKey, PrivateKeyFile string
 
 	// MetadataURL is that of a client metadata document.
 	MetadataURL string
@@ -40,7 +50,7 @@ type OAuth struct {
 	AllowHosts []string
 }
 
-// LogValue implements [slog.LogValuer]: it leaves out the secret.
+// LogValue implements [slog.LogValuer]: it leaves out the secrets.
 func (o OAuth) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("client_id", o.ClientID), slog.Bool("client_secret", o.ClientSecret != ""),
 		slog.String("issuer", o.Issuer), slog.String("redirect_url", o.RedirectURL))
@@ -441,6 +451,16 @@ func (r *serverReader) readOAuth(m member) error {
 		switch s.name {
 		case "clientId", "CLIENT_ID":
 			o.ClientID, err = r.expanded(s.value)
+		case "grant":
+			if o.Grant, err = r.expanded(s.value); err == nil && o.Grant != "client_credentials" && o.Grant != "jwt-bearer" {
+				return r.errorf(s.value, `want "client_credentials" or "jwt-bearer"`)
+			}
+		case "jwtFile":
+			o.JWTFile, err = r.path(s.value)
+		case "privateKey":
+			o.PrivateKey, err = r.expanded(s.value)
+		case "privateKeyFile":
+			o.PrivateKeyFile, err = r.path(s.value)
 		case "clientSecret", "CLIENT_SECRET":
 			o.ClientSecret, err = r.expanded(s.value)
 		case "clientMetadataUrl":

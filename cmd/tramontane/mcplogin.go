@@ -71,6 +71,9 @@ func (j *mcpJob) login(name string) (*mcpauth.Login, error) {
 	case servers[0].URL == "":
 		return nil, usageErrorf("MCP server %s is a local command: there is no login; give it what it needs under \"env\" in the config file", name)
 	}
+	if grant := j.oauth[name].Grant; grant != "" {
+		return nil, usageErrorf("MCP server %s lets in this program by %s, as the config file has it: nobody has to log in", name, grant)
+	}
 	return nil, usageErrorf("MCP server %s brings credentials of its own, an Authorization header or a user in its URL, which are sent as they are; remove them to log in", name)
 }
 

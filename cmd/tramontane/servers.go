@@ -72,7 +72,9 @@ func (f *serverFlags) load(ctx context.Context, logger *slog.Logger, p *person) 
 		return nil, err
 	}
 	box.guard.Toolset = box.servers
-	box.newLogins(p)
+	if err := box.newLogins(p); err != nil {
+		return nil, err
+	}
 	if p != nil {
 		box.guard.Ask = p.acceptDrift
 		p.grants.Servers = box.servers
