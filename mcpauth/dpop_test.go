@@ -132,11 +132,13 @@ func TestBinding(t *testing.T) {
 		require bool
 		want    string // "DPoP", "Bearer", or a part of the error
 	}{
-		"both know":                        {as: algorithms, server: oauthtest.Offered, want: "DPoP"},
-		"both know, no common algorithm":   {as: []string{"EdDSA"}, server: oauthtest.Offered, want: "Bearer"},
-		"required":                         {as: algorithms, server: oauthtest.Only, want: "DPoP"},
-		"required, no common algorithm":    {as: []string{"EdDSA"}, server: oauthtest.Only, want: `verifies DPoP proofs by ["EdDSA"] only`},
-		"required, and not advertised":     {server: oauthtest.Only, want: `type "Bearer", and has to be bound`},
+		"both know":                      {as: algorithms, server: oauthtest.Offered, want: "DPoP"},
+		"both know, no common algorithm": {as: []string{"EdDSA"}, server: oauthtest.Offered, want: "Bearer"},
+		"required":                       {as: algorithms, server: oauthtest.Only, want: "DPoP"},
+		"required, no common algorithm":  {as: []string{"EdDSA"}, server: oauthtest.Only, want: `verifies DPoP proofs by ["EdDSA"] only`},
+		"required, and not advertised":   {server: oauthtest.Only, want: `type "Bearer", and has to be bound`},
+		"required by the challenge alone": {server: oauthtest.Only, prm: func(doc map[string]any) { delete(doc, "dpop_bound_access_tokens_required") },
+			want: `type "Bearer", and has to be bound`},
 		"only the authorization server":    {as: algorithms, want: "Bearer"},
 		"only the resource":                {server: oauthtest.Offered, want: "Bearer"},
 		"the resource says so in metadata": {as: algorithms, server: oauthtest.Offered, prm: metadata("dpop_signing_alg_values_supported", []string{"ES256"}), want: "DPoP"},

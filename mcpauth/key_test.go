@@ -249,7 +249,7 @@ func TestKeysStayHidden(t *testing.T) {
 	seen.show(&mcpauth.Enterprise{IdPKey: &key, IdPSecret: "secret-idp", ClientSecret: "secret-mine"})
 	seen.show(&mcpauth.Workload{})
 	text := seen.buf.String()
-	for _, shown := range []string{"Curve", "PublicKey", "secret-"} {
+	for _, shown := range []string{"Curve", "PublicKey", "PrivateKey", "secret-"} {
 		if strings.Contains(text, shown) {
 			t.Errorf("a key was shown, by %q", shown)
 		}
