@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -213,6 +215,41 @@ func TestEndlessPages(t *testing.T) {
 			t.Errorf("%s: once mended: %d tools, %v", kind, len(tools), err)
 		}
 	}
+}
+
+// Garbage is there, though a run does not see it.
+func TestGarbageIsSent(t *testing.T) {
+	t.Parallel()
+	for kind, transport := range kinds {
+		if transport == "" {
+			continue
+		}
+		s := newServer(kind)
+		s.Break(mcptest.At{}, mcptest.Garbage{Lines: []string{"Welcome!"}})
+		client := s.Start(t)
+		var log lockedBuilder
+		client.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		if got := told(t, client); got[1] != "paid 2" || !strings.Contains(log.String(), "no message") {
+			t.Errorf("%s: the model was told %q, and the log says %q", kind, got, log.String())
+		}
+	}
+}
+
+type lockedBuilder struct {
+	mu sync.Mutex // guards the field below
+	b  strings.Builder
+}
+
+func (l *lockedBuilder) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuilder) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // The stream of the server's own messages is no part of a call.
