@@ -12,7 +12,8 @@
 //
 // The protocol is that of go-sdk's server, so that clients meet what they meet
 // elsewhere: in memory, by streamable HTTP and by HTTP with SSE, and in the
-// versions with and without sessions.
+// versions with and without sessions. In memory, a test can run in a bubble of
+// testing/synctest, where delays and deadlines cost no time.
 //
 // There is no server of standard input and output here: it would be another
 // process, which the test binary would have to become in its TestMain, and what
