@@ -48,8 +48,7 @@ type peer struct {
 	} `json:"toolCalls"`
 }
 
-// scenarios says how each one is played. Those of the suite that are missing
-// here stand in baseline.yml.
+// scenarios says how each one of the suite is played.
 var scenarios = map[string]func(context.Context, *peer) error{
 	"initialize":                          listTools,
 	"request-metadata":                    listTools,
@@ -63,6 +62,11 @@ var scenarios = map[string]func(context.Context, *peer) error{
 	"elicitation-sep1034-client-defaults": answerWith(nil, "test_client_elicitation_defaults"),
 	"sep-2322-client-request-state": answerWith(map[string]any{"confirmed": true},
 		"test_mrtr_echo_state", "test_mrtr_no_state", "test_mrtr_unrelated", "test_mrtr_no_result_type"),
+
+	"sep-2640-client-no-prefetch":        offerSkills,
+	"sep-2640-client-verify-digest":      refuseSkill,
+	"sep-2640-client-verify-size":        refuseSkill,
+	"sep-2640-client-verify-frontmatter": refuseSkill,
 
 	"auth/2025-03-26-oauth-endpoint-fallback":   loggedIn,
 	"auth/2025-03-26-oauth-metadata-backcompat": loggedIn,
