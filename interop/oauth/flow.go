@@ -39,7 +39,7 @@ func newWorld(ctx context.Context, transport mcptool.Transport, format string, l
 		handler, path = mcp.NewSSEHandler(newMCP, nil), "/sse"
 	}
 	check := introspect
-	if format == jwt {
+	if format == jwtFormat {
 		check = verify
 	}
 	var err error
@@ -54,7 +54,7 @@ func newWorld(ctx context.Context, transport mcptool.Transport, format string, l
 	return w, err
 }
 
-const jwt, opaque = "jwt", "opaque"
+const jwtFormat, opaque = "jwt", "opaque"
 
 func (w *world) end() {
 	w.resource.server.Close()
@@ -113,7 +113,9 @@ func (w *world) happened(ctx context.Context, want counts) error {
 	return nil
 }
 
-func loginOverHTTP(ctx context.Context) error { return wholeFlow(ctx, mcptool.StreamableHTTP, jwt) }
+func loginOverHTTP(ctx context.Context) error {
+	return wholeFlow(ctx, mcptool.StreamableHTTP, jwtFormat)
+}
 
 func loginOverSSE(ctx context.Context) error { return wholeFlow(ctx, mcptool.SSE, opaque) }
 
@@ -171,7 +173,7 @@ func wholeFlow(ctx context.Context, transport mcptool.Transport, format string) 
 	if err := w.revoke(ctx); err != nil {
 		return err
 	}
-	if format == jwt {
+	if format == jwtFormat {
 		if err := w.untilRenewal(ctx, login); err != nil {
 			return err
 		}

@@ -26,7 +26,9 @@ const limit = 90 * time.Second
 var providerScript = flag.String("provider", "", "`FILE`: provider.mjs, in the directory where its packages are")
 
 var themes = map[string]func(context.Context) error{
+	"bound":     boundTokens,
 	"http":      loginOverHTTP,
+	"keys":      signedClient,
 	"sse":       loginOverSSE,
 	"parallel":  parallelCalls,
 	"processes": twoProcesses,

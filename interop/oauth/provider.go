@@ -35,7 +35,7 @@ func startProvider(ctx context.Context, lifetime time.Duration, resources map[st
 	}
 	p := &provider{secret: rand.Text()}
 	p.cmd = exec.CommandContext(ctx, "node", *providerScript)
-	p.cmd.Env = append(os.Environ(), "RESOURCES="+string(list), "LIFETIME="+strconv.Itoa(int(lifetime.Seconds())), "INTROSPECTION_SECRET="+p.secret)
+	p.cmd.Env = append(os.Environ(), "RESOURCES="+string(list), "LIFETIME="+strconv.Itoa(int(lifetime.Seconds())), "INTROSPECTION_SECRET="+p.secret, "CLIENT_KEYS="+clientKeys)
 	p.cmd.Stderr = os.Stderr
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err

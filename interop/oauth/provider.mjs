@@ -1,5 +1,5 @@
 // An authorization server, oidc-provider, for MCP servers: clients register themselves, PKCE, one resource for each token, refresh
-// tokens that work once, revocation, introspection. It prints its issuer, and ends with its standard input.
+// tokens that work once, revocation, introspection, proofs of keys (DPoP) with nonces, a client that signs. It prints its issuer, and ends with its standard input.
 //
 //     RESOURCES='{"http://127.0.0.1:1/mcp":"jwt"}' LIFETIME=12 INTROSPECTION_SECRET=... node provider.mjs
 //
@@ -32,6 +32,14 @@ const provider = new Provider(issuer, {
       redirect_uris: [],
       response_types: [],
     },
+    {
+      client_id: 'robot',
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks: JSON.parse(process.env.CLIENT_KEYS),
+      grant_types: ['client_credentials'],
+      redirect_uris: [],
+      response_types: [],
+    },
   ],
   pkce: { required: () => true },
   rotateRefreshToken: true,
@@ -39,6 +47,8 @@ const provider = new Provider(issuer, {
   expiresWithSession: () => false,
   ttl: { AccessToken: Number(process.env.LIFETIME), AuthorizationCode: 60, Grant: 3600, Interaction: 600, RefreshToken: 3600, Session: 3600 },
   features: {
+    clientCredentials: { enabled: true },
+    dPoP: { enabled: true, nonceSecret: crypto.randomBytes(32), requireNonce: () => true },
     devInteractions: { enabled: true },
     introspection: { enabled: true },
     registration: { enabled: true },

@@ -31,6 +31,8 @@ type resource struct {
 	provider *provider
 	check    func(ctx context.Context, p *provider, token string) (*claims, error)
 	server   *http.Server
+	bound    bool   // only tokens that are bound to a key are of use
+	subject  string // who may come; "ada" if empty
 }
 
 // claims are what a token says.
@@ -41,6 +43,9 @@ type claims struct {
 	Subject  string `json:"sub"`
 	Scope    string `json:"scope"`
 	Expiry   int64  `json:"exp"`
+	Bound    struct {
+		Thumbprint string `json:"jkt"`
+	} `json:"cnf"`
 }
 
 func newMCP(*http.Request) *mcp.Server {
@@ -74,16 +79,26 @@ func (r *resource) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		})
 		return
 	}
-	token, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
+	scheme, subject := "Bearer", "ada"
+	if r.bound {
+		scheme = "DPoP"
+	}
+	if r.subject != "" {
+		subject = r.subject
+	}
+	token, ok := strings.CutPrefix(req.Header.Get("Authorization"), scheme+" ")
 	c, err := new(claims), errors.New("there is no token")
 	if ok {
 		c, err = r.check(req.Context(), r.provider, token)
 	}
-	if err == nil && (c.Issuer != r.provider.issuer || c.Audience != r.url || c.Subject != "ada" || time.Now().Unix() >= c.Expiry) {
+	if err == nil && (c.Issuer != r.provider.issuer || c.Audience != r.url || c.Subject != subject || time.Now().Unix() >= c.Expiry) {
 		err = fmt.Errorf("it is for another server or person, or over: %+v", c)
 	}
+	if err == nil {
+		err = r.checkProof(req, token, c.Bound.Thumbprint)
+	}
 	if err != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer error="invalid_token", resource_metadata=%q, scope="mcp:read"`, about))
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`%s error="invalid_token", resource_metadata=%q, scope="mcp:read"`, scheme, about))
 		http.Error(w, err.Error(), http.StatusUnauthorized)
 		return
 	}
@@ -103,7 +118,7 @@ func (r *resource) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		need = "mcp:write"
 	}
 	if !slices.Contains(strings.Fields(c.Scope), need) {
-		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer error="insufficient_scope", resource_metadata=%q, scope=%q`, about, need))
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`%s error="insufficient_scope", resource_metadata=%q, scope=%q`, scheme, about, need))
 		http.Error(w, "the token has the scopes "+c.Scope, http.StatusForbidden)
 		return
 	}
