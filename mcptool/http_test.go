@@ -377,7 +377,11 @@ func TestHTTPBrokenStream(t *testing.T) {
 				w.Header().Set("Content-Type", "application/json")
 				io.WriteString(w, `{"jsonrpc":"2.0",`)
 			} else {
-				eventStream(w)(": working\n\n")
+				send := eventStream(w)
+				send(": working\n\n")
+				if opts.Stateless {
+					send("id: 1\nretry: 1\ndata: \n\n") // in this version it is not resumed
+				}
 			}
 			panic(http.ErrAbortHandler)
 		})
@@ -387,6 +391,9 @@ func TestHTTPBrokenStream(t *testing.T) {
 		}
 		if n := f.count("tools/call"); n != 1 {
 			t.Errorf("%s: the call was sent %d times", name, n)
+		}
+		if n := f.count(http.MethodGet); opts.Stateless && n != 0 {
+			t.Errorf("%s: %d streams were asked for by GET, which this version has not", name, n)
 		}
 		if _, err := fail.call(t.Context(), ""); err != nil {
 			t.Errorf("%s: the next call: %v", name, err)
@@ -716,4 +723,37 @@ func TestCloseReleasesConnections(t *testing.T) {
 		}
 		eventually(t, fmt.Sprintf("no connection by %s is left", transport), func() bool { return f.open.Load() == 0 })
 	}
+}
+
+// A subscription that the server ends, after it was lost once and so has another
+// id, is known to have ended.
+func TestHTTPSubscriptionEnds(t *testing.T) {
+	t.Parallel()
+	const told = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":{\"notifications\":{\"toolsListChanged\":true}}}\n\n"
+	end := make(chan struct{})
+	f := newFront(t, overHTTP(t, goodServer(0), mcp.StreamableHTTPOptions{Stateless: true}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		if method != "subscriptions/listen" {
+			return false
+		}
+		id := requestID(r)
+		send := eventStream(w)
+		send(told)
+		if nth == 1 {
+			panic(http.ErrAbortHandler)
+		}
+		<-end
+		send("data: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"resultType\":\"complete\"}}\n\n", id)
+		return true
+	})
+	s := remoteServer(t, f.URL)
+	asks := func() bool {
+		before := f.count("tools/list")
+		start(t, s)
+		return f.count("tools/list") > before
+	}
+	start(t, s)
+	eventually(t, "another subscription", func() bool { return f.count("subscriptions/listen") == 2 })
+	eventually(t, "a list that holds", func() bool { return !asks() && !asks() })
+	close(end)
+	eventually(t, "a list that does not hold, since nobody tells of its end", func() bool { return asks() && asks() && asks() })
 }

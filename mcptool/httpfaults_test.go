@@ -159,6 +159,11 @@ func TestFaultLostSession(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound)
 			io.WriteString(w, `{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":null}`)
 		},
+		"its own request": func(w http.ResponseWriter, id string) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusNotFound)
+			io.WriteString(w, `{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":`+id+`}`)
+		},
 		"TypeScript example": func(w http.ResponseWriter, id string) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)
@@ -185,7 +190,8 @@ func TestFaultLostSession(t *testing.T) {
 		}
 
 		f := newFront(t, overHTTP(t, legacyServer(), mcp.StreamableHTTPOptions{}), lose())
-		echo := start(t, remoteServer(t, f.URL))["echo"]
+		s := remoteServer(t, f.URL)
+		echo := start(t, s)["echo"]
 		for i := range 3 {
 			if got, err := callHTTP(t.Context(), echo); err != nil {
 				t.Errorf("%s: call %d: %q, %v", name, i, got, err)
@@ -193,6 +199,12 @@ func TestFaultLostSession(t *testing.T) {
 		}
 		if n := f.count("initialize"); n != 2 {
 			t.Errorf("%s: %d sessions", name, n)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if n := f.count(http.MethodDelete); n != 1 {
+			t.Errorf("%s: %d sessions were ended, want the one that was left", name, n)
 		}
 	}
 }
