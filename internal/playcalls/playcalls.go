@@ -70,11 +70,17 @@ func Run(ctx context.Context, toolsets []tramontane.Toolset, calls []Call, watch
 	return results, nil
 }
 
-// A script is a model that asks for its calls in turn and then says so.
+// A script is a model that asks for its calls in turn and then says so. What it
+// is asked without tools, beside the run, it answers with a word.
 type script []Call
 
 // Complete implements server.Model.
 func (s script) Complete(_ context.Context, req *mistral.ChatRequest) (*mistral.ChatResponse, error) {
+	if len(req.Tools) == 0 {
+		choice := mistral.ChatChoice{FinishReason: mistral.FinishStop}
+		choice.Message.Content = &mistral.Content{Text: "Asked beside the run."}
+		return &mistral.ChatResponse{ID: "script", Object: "chat.completion", Model: req.Model, Choices: []mistral.ChatChoice{choice}}, nil
+	}
 	answered := 0
 	for _, message := range req.Messages {
 		if _, ok := message.(*mistral.ToolMessage); ok {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -22,7 +23,24 @@ func everything(ctx context.Context, s *mcptool.Server) error {
 		mcptool.ElicitAccept, mcptool.ElicitDecline, mcptool.ElicitCancel)
 	s.Elicit = who.elicit
 	s.LogLevel = mcptool.LogDebug
+	letAsk(s)
 	if err := everythingTools(ctx, s); err != nil {
+		return err
+	}
+	if err := subscribes(ctx, s, "demo://resource/dynamic/text/1", []step{
+		{"toggle-subscriber-updates", "", says("Started")},
+		{"get-sum", `{"a":1,"b":1}`, says("2")}, // time for the change to come
+		{"toggle-subscriber-updates", "", says("Stopped")},
+	}); err != nil {
+		return err
+	}
+	prompt := mcptool.CompletionRef{Prompt: "completable-prompt"}
+	if err := errors.Join(
+		completes(ctx, s, prompt, "department", "Sa", nil, "Sales"),
+		completes(ctx, s, prompt, "name", "", map[string]string{"department": "Sales"}, "Eve"),
+		completes(ctx, s, mcptool.CompletionRef{URITemplate: "demo://resource/dynamic/text/{resourceId}"}, "resourceId", "7", nil, "7"),
+		noSkills(ctx, s),
+	); err != nil {
 		return err
 	}
 	if err := cancelled(ctx, s, "trigger-long-running-operation", `{"duration":30,"steps":30}`, step{"echo", `{"message":"on"}`, says("on")}); err != nil {
@@ -98,8 +116,6 @@ var everythingShelf = shelf{
 // notPlayed are tools of server-everything that need what the client does not
 // do yet.
 var notPlayed = map[string]string{
-	"get-roots-list":                    "roots",
-	"trigger-sampling-request":          "sampling",
 	"trigger-sampling-request-async":    "sampling, tasks",
 	"trigger-elicitation-request-async": "tasks",
 	"simulate-research-query":           "tasks",
@@ -151,6 +167,8 @@ func everythingTools(ctx context.Context, s *mcptool.Server) error {
 		{"toggle-simulated-logging", "", says("Stopped")},
 		{"toggle-subscriber-updates", "", says("Started")},
 		{"toggle-subscriber-updates", "", says("Stopped")},
+		{"get-roots-list", "", says("file:///interop")},
+		{"trigger-sampling-request", `{"prompt":"How?","maxTokens":50}`, both(says("Asked beside the run."), says(`"model": "script"`))},
 	}
 	var n news
 	if err := play(ctx, s, steps, n.watch); err != nil {

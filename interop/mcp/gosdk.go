@@ -99,17 +99,12 @@ func goSDK(mode string) func(context.Context) error {
 	}
 }
 
-// goNotPlayed are tools of go-sdk's everything server that need what the client
-// does not do yet.
+// goNotPlayed are tools of go-sdk's everything server that are not called with the
+// others.
 var goNotPlayed = map[string]string{
-	"test_sampling":                              "sampling",
-	"test_input_required_result_sampling":        "sampling",
-	"test_input_required_result_list_roots":      "roots",
-	"test_input_required_result_multiple_inputs": "sampling, roots",
-	"test_missing_capability":                    "sampling",
-	"test_reconnection":                          "not with every transport: brokenOff",
-	"test_trigger_tool_change":                   "by toolsChange",
-	"__transient_tool_for_list_changed":          "there for its coming",
+	"test_reconnection":                 "not with every transport: brokenOff",
+	"test_trigger_tool_change":          "by toolsChange",
+	"__transient_tool_for_list_changed": "there for its coming",
 }
 
 // goShelf is what go-sdk's everything server has besides tools.
@@ -138,6 +133,7 @@ func goSDKTools(ctx context.Context, s *mcptool.Server) error {
 		"name": "Ada", "username": "ada", "color": "blue", "ok": true, "context": "blue sky",
 	})
 	s.Elicit, s.LogLevel = who.elicit, mcptool.LogInfo
+	letAsk(s)
 	steps := []step{
 		{"test_simple_text", "", says("This is a simple text response for testing.")},
 		{"test_image_content", "", isPNG},
@@ -157,9 +153,14 @@ func goSDKTools(ctx context.Context, s *mcptool.Server) error {
 		{"test_input_required_result_multi_round", "", says("Ada likes blue")},
 		{"test_input_required_result_capabilities", "", says("fulfilled")},
 		{"test_trigger_prompt_change", "", says("published")},
+		{"test_input_required_result_sampling", "", says("Sampling response: Asked beside the run.")},
+		{"test_input_required_result_list_roots", "", says("1 root(s): file:///interop")},
+		{"test_input_required_result_multiple_inputs", "", says("Asked beside the run. Ada — 1 root(s) visible")},
+		{"test_missing_capability", "", says("tool executed")},
 	}
 	// Before 2026-07-28 the server asks in requests of its own.
 	asking := []step{
+		{"test_sampling", `{"prompt":"How?"}`, says("LLM response: Asked beside the run.")},
 		{"test_elicitation", `{"message":"Who?"}`, says("action=accept, content=map[username:ada]")},
 		{"test_elicitation_sep1034_defaults", "", says("age:30 name:Ada score:95.5 status:active verified:true")},
 		// go-sdk's own client takes the form of this one for malformed.
@@ -182,6 +183,15 @@ func goSDKTools(ctx context.Context, s *mcptool.Server) error {
 		return err
 	}
 	if err := toolsChange(ctx, s); err != nil {
+		return err
+	}
+	if err := subscribes(ctx, s, "test://watched-resource", nil); err != nil {
+		return err
+	}
+	if err := errors.Join(
+		completes(ctx, s, mcptool.CompletionRef{Prompt: "test_prompt_with_arguments"}, "arg1", "par", nil, ""),
+		noSkills(ctx, s),
+	); err != nil {
 		return err
 	}
 	steps = append(steps, asking...)
