@@ -82,7 +82,7 @@ func (d *driver) run(ctx context.Context, first loop.Event) (*Result, error) {
 			return d.finish()
 		}
 		if event == nil {
-			continue // the context ended, or something came for next time
+			continue // the context ended, or something was reported or kept
 		}
 		d.step(event)
 	}
@@ -99,7 +99,7 @@ func (d *driver) stop() {
 }
 
 // next returns what came back next; nothing, if the context ended or something
-// came meanwhile; and false, if nothing is left to come.
+// was reported or kept meanwhile; and false, if nothing is left to come.
 func (d *driver) next(cancelled bool) (loop.Event, bool) {
 	if len(d.inline) > 0 {
 		event := d.inline[0]
@@ -121,13 +121,13 @@ func (d *driver) next(cancelled bool) (loop.Event, bool) {
 	case a := <-d.arrivals:
 		d.flying--
 		d.keepError(a)
-		// What a call gave stands before its end.
-		d.inline = append(d.handles.take(), a.event)
-		return nil, true
+		d.takeHandles()
+		return a.event, true
 	case <-d.handles.ready:
-		d.inline = d.handles.take()
+		d.takeHandles()
 		return nil, true
 	case <-ready:
+		d.takeHandles()
 		d.takeReports()
 		return nil, true
 	case <-done:
@@ -275,11 +275,19 @@ func (d *driver) tell(before loop.State) {
 	}
 }
 
-// tellKept emits that a call has a handle.
+// takeHandles takes in the handles that calls gave. They stand before what the
+// calls report afterwards, and before their ends.
+func (d *driver) takeHandles() {
+	for _, event := range d.handles.take() {
+		d.step(event)
+	}
+}
+
+// tellKept tells that a call has a handle.
 func (d *driver) tellKept(key string) {
 	for _, c := range d.state.Calls {
 		if c.Key == key && c.Handle != nil {
-			d.emit(&KeptEvent{Call: publicCall(c), State: &State{state: d.state}})
+			d.yield(&KeptEvent{Call: publicCall(c), State: &State{state: d.state}})
 		}
 	}
 }

@@ -41,7 +41,7 @@ func asksForInput(raw json.RawMessage) bool {
 		Type     string          `json:"resultType"`
 		Requests json.RawMessage `json:"inputRequests"`
 	}
-	return json.Unmarshal(raw, &r) == nil && (r.Type == "input_required" || r.Requests != nil)
+	return json.Unmarshal(raw, &r) == nil && (r.Type == "input_required" || r.Type == "" && r.Requests != nil)
 }
 
 // decodeResult decodes the result of tools/call. It never fails: the tool has

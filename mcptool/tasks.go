@@ -253,11 +253,11 @@ func (k *task) tell(ctx context.Context, status *taskStatus) {
 	k.said = said
 	k.server.logger().DebugContext(ctx, "mcp server says of a task", "server", k.server.Name, "task", k.handle.Task, "status", status.Status, "message", status.Message)
 	message := status.Message
-	if message == "" && status.Status == taskWorking {
+	if message == "" && status.Status != taskInput {
 		return
 	}
 	if message == "" {
-		message = status.Status
+		message = "The task waits for input."
 	}
 	k.told++
 	progress, total := k.server.progressOf(ctx, float64(k.told))
