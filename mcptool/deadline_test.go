@@ -202,3 +202,24 @@ func TestLoginStopsDeadline(t *testing.T) {
 		})
 	}
 }
+
+// A call whose time is up is not sent again, though its tool is safe: the server
+// may be at it still.
+func TestLateCallIsNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := mcp.NewServer(&mcp.Implementation{Name: "late", Version: "1"}, nil)
+		var calls atomic.Int32
+		far.AddTool(&mcp.Tool{Name: "t", InputSchema: json.RawMessage(`{"type":"object"}`), Annotations: &mcp.ToolAnnotations{ReadOnlyHint: true}},
+			func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+				calls.Add(1)
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})
+		s := &mcptool.Server{Name: "test", Dial: mcptool.InMemory(far), Trusted: true}
+		defer s.Close()
+		_, err := start(t, s)["t"].call(context.Background(), "")
+		if !errors.Is(err, tramontane.ErrOutcomeUnknown) || calls.Load() != 1 {
+			t.Errorf("error %v after %d calls, want an unknown outcome after one", err, calls.Load())
+		}
+	})
+}
