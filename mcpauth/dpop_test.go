@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -370,7 +372,7 @@ func TestBoundTokenThatNeverWorks(t *testing.T) {
 // What the store has of a key and cannot be read is no login.
 func TestDamagedKey(t *testing.T) {
 	t.Parallel()
-	_, server := bound(t, false)
+	as, server := bound(t, false)
 	store := &mcpauth.MemoryStore{}
 	mustCall(t, &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: store}, server.URL)
 	data, err := store.Load(t.Context(), server.URL)
@@ -387,6 +389,102 @@ func TestDamagedKey(t *testing.T) {
 		var needs *mcpauth.NeedsLoginError
 		if !errors.As(err, &needs) {
 			t.Errorf("call with the key %q: %v", key, err)
+		}
+		if got := as.Counts().TokenRequests; got != 1 {
+			t.Errorf("%d token requests, want those of the login alone", got)
+		}
+	}
+}
+
+// A fickleWeb refuses every token, the second time for want of a nonce.
+type fickleWeb struct {
+	tokens int
+	seen   map[string]int // requests, by token
+}
+
+func (w *fickleWeb) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/mcp":
+		problem, token := "invalid_token", r.Header.Get("Authorization")
+		if w.seen[token]++; token != "" && w.seen[token] == 2 {
+			problem = "use_dpop_nonce"
+			rw.Header().Set("DPoP-Nonce", fmt.Sprint("n", w.tokens))
+		}
+		rw.Header().Set("WWW-Authenticate", `DPoP error="`+problem+`"`)
+		rw.WriteHeader(http.StatusUnauthorized)
+	case "/.well-known/oauth-authorization-server":
+		rw.Header().Set("Content-Type", "application/json")
+		io.WriteString(rw, `{"issuer":"https://tiny.example","token_endpoint":"https://tiny.example/token","dpop_signing_alg_values_supported":["ES256"]}`)
+	case "/token":
+		w.tokens++
+		rw.Header().Set("Content-Type", "application/json")
+		io.WriteString(rw, `{"access_token":"`+strings.Repeat("t", w.tokens)+`","token_type":"DPoP","expires_in":3600}`)
+	default:
+		(&tinyWeb{}).ServeHTTP(rw, r)
+	}
+}
+
+func (w *fickleWeb) RoundTrip(req *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	w.ServeHTTP(rec, req)
+	resp := rec.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+// A refusal for want of a nonce is no sign that the token works: tokens that are
+// refused for themselves in the end are few.
+func TestNoncesAreNoSign(t *testing.T) {
+	t.Parallel()
+	for name, answers := range map[string]bool{"with Answered": true, "without": false} {
+		w := &fickleWeb{seen: map[string]int{}}
+		robot := &mcpauth.ClientCredentials{Server: tinyServer, ClientID: "c", ClientSecret: "s", HTTPClient: &http.Client{Transport: w}}
+		var err error
+		for range 30 {
+			err = func() error { // one call, as a transport makes it
+				for asked, repeated := false, false; ; {
+					req := httptest.NewRequest(http.MethodPost, tinyServer, nil)
+					if err := robot.Authorize(req); err != nil {
+						return err
+					}
+					resp, err := w.RoundTrip(req)
+					if err != nil {
+						return err
+					}
+					if answers && robot.Answered(req, resp) && !repeated {
+						repeated = true
+						continue
+					}
+					if asked {
+						return nil
+					}
+					if err := robot.Refused(req, resp); err != nil {
+						return err
+					}
+					asked, repeated = true, false
+				}
+			}()
+		}
+		if err == nil || !strings.Contains(err.Error(), "refuses every token") || w.tokens > 4 {
+			t.Errorf("%s: %v after %d tokens", name, err, w.tokens)
+		}
+	}
+}
+
+// A nonce that the token endpoint has refused is not sent a second time.
+func TestSameNonce(t *testing.T) {
+	t.Parallel()
+	as, server := bound(t, false)
+	as.Change(func(c *oauthtest.Config) {
+		c.Instead = map[string]http.Handler{"/token": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("DPoP-Nonce", "always-this")
+			oauthtest.Refuse(400, "use_dpop_nonce", "").ServeHTTP(w, r)
+		})}
+	})
+	robot := &mcpauth.ClientCredentials{Server: server.URL, ClientID: "robot", ClientSecret: "secret-robot"}
+	for _, want := range []int{2, 3, 4} {
+		if _, err := call(t.Context(), robot, server.URL, "any"); err == nil || as.Counts().TokenRequests != want {
+			t.Errorf("call: %v after %d token requests, want %d", err, as.Counts().TokenRequests, want)
 		}
 	}
 }
