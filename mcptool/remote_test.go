@@ -590,3 +590,51 @@ func TestErrorsShowTextOnly(t *testing.T) {
 		}
 	}
 }
+
+// A RoundTripper that knows nothing of tracing does not say whether it sent the
+// request that failed.
+func TestUntracedFailure(t *testing.T) {
+	t.Parallel()
+	next := handlerTransport{answerHTTP(map[string]string{})}
+	s := &mcptool.Server{Name: "test", URL: "http://test/", HTTPClient: &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+		if req.Header.Get("Mcp-Method") == "tools/call" {
+			return nil, errors.New("the cable is cut")
+		}
+		return next.RoundTrip(req)
+	})}}
+	defer s.Close()
+	if _, err := start(t, s)["t"].call(t.Context(), ""); !errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "the cable is cut") {
+		t.Errorf("error %v, want an unknown outcome and why", err)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// A subscription on which there is nothing to tell is not lost.
+func TestQuietSubscription(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var subscribed atomic.Int32
+		next := answerHTTP(map[string]string{
+			"server/discover": `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true}}}`,
+		})
+		s := &mcptool.Server{Name: "test", URL: "http://test/", ReadTimeout: time.Minute, HTTPClient: &http.Client{Transport: handlerTransport{
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Mcp-Method") != "subscriptions/listen" {
+					next.ServeHTTP(w, r)
+					return
+				}
+				subscribed.Add(1)
+				eventStream(w)(": welcome\n\n")
+				<-r.Context().Done()
+			}),
+		}}}
+		defer s.Close()
+		start(t, s)
+		time.Sleep(time.Hour)
+		if n := subscribed.Load(); n != 1 {
+			t.Errorf("%d subscriptions in an hour, want one", n)
+		}
+	})
+}
