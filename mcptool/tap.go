@@ -43,6 +43,8 @@ type tap struct {
 	notices int64            // that were passed on
 	mark    *jsonrpc.Request // to be passed on next
 
+	handshake handshake
+
 	// subscribed says that notices of changed tools come, in protocol versions
 	// in which that has to be asked for.
 	subscribed atomic.Bool
@@ -127,6 +129,7 @@ func (t *tap) Read(ctx context.Context) (jsonrpc.Message, error) {
 			if errors.As(m.Error, &wire) && (wire.Code == codeClientClosing || wire.Code == codeServerClosing) {
 				m.Error = &answeredError{wire}
 			}
+			t.handshake.answered(m)
 			if id := t.listen.Load(); id != nil && *id == m.ID {
 				// No notice comes from now on, so nothing that we know holds.
 				t.subscribed.Store(false)
@@ -234,6 +237,8 @@ func (t *tap) Write(ctx context.Context, msg jsonrpc.Message) error {
 		if !m.IsCall() {
 			break
 		}
+		t.handshake.sent(m)
+		msg = addMembers(ctx, m)
 		if m.Method == "subscriptions/listen" {
 			if tellsOfTools(m.Params) {
 				t.listen.Store(&m.ID)
