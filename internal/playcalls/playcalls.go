@@ -32,6 +32,9 @@ type Call struct {
 // toolsets, and returns an event for each, in their order, failed ones among
 // them. The error is that of the run. Each event of the run goes to watch, if
 // that is not nil.
+//
+// A run in which a call outlives its request is cancelled there, once for each
+// such call, and resumed from its State as another program would.
 func Run(ctx context.Context, toolsets []tramontane.Toolset, calls []Call, watch func(tramontane.Event)) ([]*tramontane.ResultEvent, error) {
 	dir, err := os.MkdirTemp("", "playcalls-")
 	if err != nil {
@@ -53,21 +56,52 @@ func Run(ctx context.Context, toolsets []tramontane.Toolset, calls []Call, watch
 		MaxTurns: len(calls) + 1,
 	}
 	var results []*tramontane.ResultEvent
-	for event, err := range runner.Stream(ctx, tramontane.UserText("Make the calls."), nil) {
-		if err != nil {
-			return results, err
-		}
-		if watch != nil {
-			watch(event)
-		}
-		if result, ok := event.(*tramontane.ResultEvent); ok {
-			results = append(results, result)
+	left := make(map[string]bool) // by the keys of calls
+	input, opts := tramontane.UserText("Make the calls."), (*tramontane.RunOptions)(nil)
+	for input != nil || opts != nil {
+		part, cancel := context.WithCancel(ctx)
+		defer cancel()
+		events := runner.Stream(part, input, opts)
+		input, opts = nil, nil
+		for event, err := range events {
+			done, over := event.(*tramontane.DoneEvent)
+			switch {
+			case over && len(done.Result.Kept) > 0 && ctx.Err() == nil:
+				if opts, err = resumption(done.Result.State); err != nil {
+					return results, err
+				}
+				continue
+			case err != nil:
+				return results, err
+			}
+			if watch != nil {
+				watch(event)
+			}
+			switch e := event.(type) {
+			case *tramontane.KeptEvent:
+				if !left[e.Call.Key] {
+					left[e.Call.Key] = true
+					cancel()
+				}
+			case *tramontane.ResultEvent:
+				results = append(results, e)
+			}
 		}
 	}
 	if len(results) != len(calls) {
 		return results, fmt.Errorf("the run made %d calls of %d", len(results), len(calls))
 	}
 	return results, nil
+}
+
+// resumption takes a State through JSON.
+func resumption(state *tramontane.State) (*tramontane.RunOptions, error) {
+	data, err := json.Marshal(state)
+	if err != nil {
+		return nil, err
+	}
+	saved := new(tramontane.State)
+	return &tramontane.RunOptions{Resume: saved}, json.Unmarshal(data, saved)
 }
 
 // A script is a model that asks for its calls in turn and then says so. What it

@@ -42,3 +42,27 @@ func TestRun(t *testing.T) {
 		t.Errorf("double(2) = %q, want 4", got)
 	}
 }
+
+// A slow tool begins what is waited for in another part of the run.
+type slow struct{ begun, waited int }
+
+func (s *slow) Definition() tramontane.Definition { return tramontane.Definition{Name: "slow"} }
+
+func (s *slow) Call(ctx context.Context, call *tramontane.Call) (*tramontane.ToolResult, error) {
+	if call.Handle == nil {
+		s.begun++
+		tramontane.Keep(ctx, json.RawMessage(`"begun"`))
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	s.waited++
+	return nil, nil
+}
+
+func TestRunResumes(t *testing.T) {
+	s := new(slow)
+	results, err := playcalls.Run(t.Context(), []tramontane.Toolset{toolset{s}}, []playcalls.Call{{Tool: "slow"}, {Tool: "slow"}}, nil)
+	if err != nil || len(results) != 2 || s.begun != 2 || s.waited != 2 {
+		t.Errorf("Run = %v, %v; begun %d times and waited for %d times, want 2 each", results, err, s.begun, s.waited)
+	}
+}

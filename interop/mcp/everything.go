@@ -19,7 +19,7 @@ func everythingStdio(ctx context.Context) error {
 
 // everything uses all that server-everything offers.
 func everything(ctx context.Context, s *mcptool.Server) error {
-	who := answers(map[string]any{"name": "Ada", "check": true, "email": "ada@example.com", "untitledMultipleSelectEnum": []string{"Piano", "Drums"}},
+	who := answers(map[string]any{"name": "Ada", "interpretation": "snake", "check": true, "email": "ada@example.com", "untitledMultipleSelectEnum": []string{"Piano", "Drums"}},
 		mcptool.ElicitAccept, mcptool.ElicitDecline, mcptool.ElicitCancel)
 	s.Elicit = who.elicit
 	s.LogLevel = mcptool.LogDebug
@@ -50,8 +50,8 @@ func everything(ctx context.Context, s *mcptool.Server) error {
 		return err
 	}
 	ok("%s: protocol version %s", s.Name, s.Status().ProtocolVersion)
-	if who.questions() != 4 {
-		return fmt.Errorf("%s put %d questions, not 4", s, who.questions())
+	if who.questions() != 5 {
+		return fmt.Errorf("%s put %d questions, not 5", s, who.questions())
 	}
 	return nil
 }
@@ -114,11 +114,11 @@ var everythingShelf = shelf{
 }
 
 // notPlayed are tools of server-everything that need what the client does not
-// do yet.
+// do. These want it to make tasks of the server's questions, which is for clients
+// that cannot wait.
 var notPlayed = map[string]string{
-	"trigger-sampling-request-async":    "sampling, tasks",
-	"trigger-elicitation-request-async": "tasks",
-	"simulate-research-query":           "tasks",
+	"trigger-sampling-request-async":    "tasks of the client",
+	"trigger-elicitation-request-async": "tasks of the client",
 }
 
 // everythingTools calls the tools of server-everything.
@@ -177,5 +177,9 @@ func everythingTools(ctx context.Context, s *mcptool.Server) error {
 	if err := n.heard(s, 4, 1); err != nil {
 		return err
 	}
-	return allPlayed(ctx, s, steps, notPlayed)
+	research, err := researches(ctx, s)
+	if err != nil {
+		return err
+	}
+	return allPlayed(ctx, s, append(steps, research...), notPlayed)
 }
