@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -199,7 +198,7 @@ func (s *Server) elicit(ctx context.Context, req *mcp.ElicitRequest) (*mcp.Elici
 }
 
 // question reads what the server asks. The schema is nil for a URL.
-func (s *Server) question(ctx context.Context, params *mcp.ElicitParams) (*Elicitation, *jsonschema.Resolved, error) {
+func (s *Server) question(ctx context.Context, params *mcp.ElicitParams) (*Elicitation, *outputSchema, error) {
 	q := &Elicitation{Server: s.Name, Message: params.Message, Call: s.askedIn(ctx)}
 	if params.URL != "" {
 		q.URL = params.URL
@@ -212,16 +211,12 @@ func (s *Server) question(ctx context.Context, params *mcp.ElicitParams) (*Elici
 	if err != nil {
 		return nil, nil, err
 	}
-	var schema jsonschema.Schema
-	if err := json.Unmarshal(raw, &schema); err != nil {
-		return nil, nil, fmt.Errorf("requestedSchema: %w", err)
-	}
-	resolved, err := schema.Resolve(nil)
-	if err != nil {
+	schema := readOutputSchema(raw)
+	if err := schema.flat(); err != nil {
 		return nil, nil, fmt.Errorf("requestedSchema: %w", err)
 	}
 	q.Schema, q.Fields = raw, fields(raw)
-	return q, resolved, nil
+	return q, schema, nil
 }
 
 // askedIn returns the call that a question is about, as far as that is known.
@@ -242,7 +237,7 @@ func (s *Server) askedIn(ctx context.Context) *tramontane.Call {
 
 // put puts a question to the person, when it is its turn, until the answer fits
 // or the person does not want to. No call is late meanwhile.
-func (s *Server) put(ctx context.Context, q *Elicitation, schema *jsonschema.Resolved) (*ElicitationAnswer, error) {
+func (s *Server) put(ctx context.Context, q *Elicitation, schema *outputSchema) (*ElicitationAnswer, error) {
 	defer s.pause(ctx)()
 	if err := s.questions.enter(ctx); err != nil {
 		return nil, err
@@ -334,7 +329,7 @@ func (b *borrowed) Value(key any) any {
 // complete returns the content with defaults for what was left out, and checks
 // that it fits. Defaults come first, also those of required fields: a person
 // who leaves a field alone agrees to what it shows.
-func complete(schema *jsonschema.Resolved, content map[string]any) (map[string]any, error) {
+func complete(schema *outputSchema, content map[string]any) (map[string]any, error) {
 	data, err := json.Marshal(content)
 	if err != nil {
 		return nil, err
@@ -346,7 +341,7 @@ func complete(schema *jsonschema.Resolved, content map[string]any) (map[string]a
 	if full == nil {
 		full = map[string]any{}
 	}
-	for name, property := range schema.Schema().Properties {
+	for name, property := range schema.resolved.Schema().Properties {
 		if _, there := full[name]; there || property == nil || property.Default == nil {
 			continue
 		}
@@ -356,10 +351,10 @@ func complete(schema *jsonschema.Resolved, content map[string]any) (map[string]a
 		}
 		full[name] = value
 	}
-	if err := schema.Validate(full); err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "validating root: "))
+	if data, err = json.Marshal(full); err != nil {
+		return nil, err
 	}
-	return full, nil
+	return full, schema.check(data)
 }
 
 // readURL checks the URL and says what people must be told of it.

@@ -202,6 +202,7 @@ func TestSubscribeRefused(t *testing.T) {
 func TestSubscribeEnds(t *testing.T) {
 	shelves(t, func(t *testing.T, sh *shelf, s *mcptool.Server) {
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		var last error
 		for _, err := range s.Subscribe(ctx, "x:a") {
 			last = err

@@ -119,6 +119,23 @@ func readOutputSchema(raw json.RawMessage) *outputSchema {
 	return o
 }
 
+// maxFlat bounds the work for one value of a form.
+const maxFlat = 50_000
+
+// flat returns an error if the schema is not usable for a form: an object of
+// plain fields. The SDK validates answers once more, without bounds, so a schema
+// that asks for much is not for it to see.
+func (o *outputSchema) flat() error {
+	if o.err != nil {
+		return o.err
+	}
+	perValue, err := o.work.bound(3) // the object, its fields, and lists of strings
+	if err == nil && perValue > maxFlat {
+		err = errors.New("the schema asks for too much work")
+	}
+	return err
+}
+
 // check returns an error if the result does not fit, an *uncheckedError if that
 // was not found out.
 func (o *outputSchema) check(result json.RawMessage) error {
