@@ -638,3 +638,25 @@ func TestQuietSubscription(t *testing.T) {
 		}
 	})
 }
+
+// Nobody is asked to log in to end a session.
+func TestNoLoginToEnd(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, overHTTP(t, legacyServer(), mcp.StreamableHTTPOptions{}), func(method string, nth int, w http.ResponseWriter, r *http.Request) bool {
+		if method != http.MethodDelete {
+			return false
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	})
+	s := remoteServer(t, f.URL)
+	auth := &countingAuth{}
+	s.Auth = auth
+	start(t, s)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if f.count(http.MethodDelete) != 1 || auth.refused.Load() != 0 {
+		t.Errorf("%d requests to end the session, Auth was told of %d refusals", f.count(http.MethodDelete), auth.refused.Load())
+	}
+}

@@ -315,6 +315,7 @@ func TestSSEPostFails(t *testing.T) {
 		{"bad request", status(400, "application/json", `{"error":"no"}`), `status 400 Bad Request: {"error":"no"}`, false},
 		{"forbidden", status(403, "text/plain", "not for you"), "not for you", false},
 		{"too large", status(413, "", ""), "status 413", false},
+		{"timeout", status(408, "", ""), "status 408", true},
 		{"error without an id", status(200, "application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"cannot parse"}}`), "cannot parse", false},
 		{"broken off", func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "EOF", true},
 		{"endless", func(w http.ResponseWriter, r *http.Request) {
