@@ -26,7 +26,6 @@ type unattended struct {
 
 	mu      sync.Mutex // guards the fields below
 	issuer  string     // that gave the first token
-	key     *proofKey  // that tokens are bound to, made for the first of them
 	refused refusal
 }
 
@@ -135,7 +134,7 @@ func (u *unattended) renew(ctx context.Context, n need) error {
 	if err := c.fits(r); err != nil {
 		return fmt.Errorf("%s: %w", u.name(), err)
 	}
-	b, err := u.binding(r)
+	b, err := r.binding()
 	if err != nil {
 		return fmt.Errorf("%s: %w", u.name(), err)
 	}
@@ -144,23 +143,6 @@ func (u *unattended) renew(ctx context.Context, n need) error {
 	}
 	u.keeper.renewed(&u.keeper.refreshes)
 	return nil
-}
-
-// binding returns the one key that all tokens of this program are bound to.
-func (u *unattended) binding(r *realm) (binding, error) {
-	if !r.bound {
-		return binding{}, nil
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.key == nil {
-		key, err := newProofKey()
-		if err != nil {
-			return binding{}, err
-		}
-		u.key = key
-	}
-	return binding{u.key, r.boundOnly}, nil
 }
 
 func (u *unattended) request(ctx context.Context, from source, c *client, b binding, scopes []string) error {

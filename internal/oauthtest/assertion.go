@@ -89,6 +89,10 @@ func (s *Server) exchangeAssertion(w http.ResponseWriter, form url.Values, c Cli
 		refuse(w, http.StatusBadRequest, "invalid_scope", "no such scope: "+unknown)
 		return
 	}
+	if t.Header["typ"] == "oauth-id-jag+jwt" && claims["scope"] != form.Get("scope") {
+		refuse(w, http.StatusBadRequest, "invalid_scope", "the company allows other scopes")
+		return
+	}
 	s.counts.Assertions++
 	l := &login{client: c.ID, resource: form.Get("resource"), scopes: strings.Fields(form.Get("scope")), jkt: jkt}
 	s.grant(w, l, l.scopes, "")
