@@ -262,7 +262,7 @@ func TestSentAgain(t *testing.T) {
 		{"read-only", `{"name":"die_once",` + schema + `,"annotations":{"readOnlyHint":true}}`, true, 2, ""},
 		{"idempotent", `{"name":"die_once",` + schema + `,"annotations":{"idempotentHint":true}}`, true, 2, ""},
 		{"not trusted", `{"name":"die_once",` + schema + `,"annotations":{"readOnlyHint":true}}`, false, 1, "outcome of the call is unknown"},
-		{"once at most", `{"name":"die",` + schema + `,"annotations":{"readOnlyHint":true}}`, true, 2, "outcome of the call is unknown: sent twice"},
+		{"once at most", `{"name":"die",` + schema + `,"annotations":{"readOnlyHint":true}}`, true, 2, "when it was sent again"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

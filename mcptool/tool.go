@@ -48,8 +48,8 @@ func nameTools(tools []*tool) ([]tramontane.Tool, error) {
 }
 
 // Call sends the call to the server, starting or reaching it first where that
-// is needed. It is sent a second time, once, on a new session, if it is certain
-// that the server did not work on it, or if the tool is Safe and no answer can
+// is needed. It is sent again on a new session, once, if it is certain that the
+// server did not work on it, and once, if the tool is Safe and no answer can
 // come any more; never otherwise. When ctx ends, the server is told that the
 // call is cancelled. A result that the server marks as an error is no error of
 // Call. The error wraps [tramontane.ErrOutcomeUnknown] unless the server
@@ -80,8 +80,9 @@ func (t *tool) call(ctx context.Context, call *tramontane.Call) (json.RawMessage
 	if call.Handle != nil {
 		return t.goOn(ctx, call)
 	}
-	var lost error // why the outcome of the first sending is unknown
-	for again := false; ; again = true {
+	var lost error  // why the outcome of a sending is unknown, if it is
+	var unsent bool // a sending certainly did not reach the server
+	for {
 		sess, err := s.connect(ctx)
 		if err != nil && lost != nil {
 			return nil, fmt.Errorf("%w: %w; it could not be sent again: %w", tramontane.ErrOutcomeUnknown, lost, err)
@@ -111,17 +112,18 @@ func (t *tool) call(ctx context.Context, call *tramontane.Call) (json.RawMessage
 			return raw, nil
 		case errors.As(err, &wire), errors.Is(err, errUnanswered):
 			return nil, err
-		case notSent && sess.conn.ended() != nil && !over && !again:
+		case notSent && sess.conn.ended() != nil && !over && !unsent:
+			unsent = true
 			s.logger().InfoContext(ctx, "a call that did not reach the mcp server is sent again",
 				"server", s.Name, "tool", t.def.Original, "call", call.Key, "cause", err)
-		case !notSent && t.def.Safe && !over && !again:
+		case !notSent && t.def.Safe && !over && lost == nil:
 			lost = err
 			s.logger().InfoContext(ctx, "a call without an answer is sent again, as its tool is safe",
 				"server", s.Name, "tool", t.def.Original, "call", call.Key, "cause", err)
 		case notSent && lost == nil:
 			return nil, err
 		case lost != nil:
-			return nil, fmt.Errorf("%w: sent twice: %w; %w", tramontane.ErrOutcomeUnknown, lost, err)
+			return nil, fmt.Errorf("%w: %w; when it was sent again: %w", tramontane.ErrOutcomeUnknown, lost, err)
 		default:
 			return nil, fmt.Errorf("%w: %w", tramontane.ErrOutcomeUnknown, err)
 		}
@@ -161,6 +163,9 @@ type underwayKey struct{}
 // is called. If token is empty, it gets a new one; otherwise it takes the place
 // of the call that has it. If k is nil, it is a request.
 func (s *Server) track(ctx context.Context, call *tramontane.Call, d *deadline, token string, k *task) (_ context.Context, done func()) {
+	if ctx.Value(samplesKey{s}) == nil {
+		ctx = context.WithValue(ctx, samplesKey{s}, new(atomic.Int32))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := &underway{token: token, ctx: ctx, call: call, deadline: d, task: k}
