@@ -373,6 +373,8 @@ func (s *Server) dial(ctx context.Context, how manner) (*session, link, error) {
 		link: conn, notified: s.notified, watched: s.watched.stands, unwatched: s.watched.over,
 		logger: s.logger().With("server", s.Name),
 	}
+	// The SDK keeps the values for what the server asks later, in other calls.
+	ctx = context.WithValue(context.WithValue(ctx, underwayKey{}, nil), samplesKey{s}, nil)
 	cs, err := client.Connect(ctx, t, &opts)
 	if err != nil {
 		conn.Close()

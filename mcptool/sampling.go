@@ -116,6 +116,8 @@ type samplesKey struct{ server *Server }
 // sample answers sampling/createMessage, and the same as an input request of a
 // call.
 func (s *Server) sample(ctx context.Context, wire *mcp.CreateMessageWithToolsRequest) (*mcp.CreateMessageWithToolsResult, error) {
+	ctx, leave := s.inTask(ctx, relatedTask(wire.Params.Meta))
+	defer leave()
 	req, err := s.sampleRequest(ctx, wire.Params)
 	if err != nil {
 		s.logger().WarnContext(ctx, "mcp server asks a model what it cannot be asked", "server", s.Name, "cause", err)
@@ -157,6 +159,7 @@ func (s *Server) sample(ctx context.Context, wire *mcp.CreateMessageWithToolsReq
 		}
 	}
 	result := &mcp.CreateMessageWithToolsResult{
+		Meta:    taskMeta(wire.Params.Meta),
 		Content: []mcp.Content{&mcp.TextContent{Text: answer.Text}}, Model: answer.Model, Role: "assistant", StopReason: "endTurn",
 	}
 	if answer.Cut {

@@ -454,3 +454,22 @@ func TestTrace(t *testing.T) {
 		}
 	})
 }
+
+// A session that was made in the middle of one call serves the questions of the
+// next: in the run of that.
+func TestSamplingOfALaterRun(t *testing.T) {
+	eras(t, func(t *testing.T, server *mcp.Server, s *mcptool.Server) {
+		samples(server, "ask", 1, question("x"))
+		s.Sampling = &mcptool.Sampling{MaxPerCall: 1}
+		for range 3 {
+			var api modelAPI
+			told, _ := results(t, api.runner(t, s, "test_ask"))
+			if want := "assistant m endTurn as the model says"; told[0] != want || len(api.sampled) != 1 {
+				t.Errorf("the run is told %q, and its model asked %d times; want %q, once", told[0], len(api.sampled), want)
+			}
+			for ss := range server.Sessions() {
+				ss.Close() // the next run's call finds no session
+			}
+		}
+	})
+}
