@@ -190,6 +190,11 @@ func (r *remote) request(ctx context.Context, method string, to *url.URL, body [
 			return nil, fmt.Errorf("HeaderFunc: %w", err)
 		}
 	}
+	for _, key := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if _, there := req.Header[key]; there {
+			return nil, fmt.Errorf("the header %s would have net/http send requests twice on its own account; leave it out: each call has its key in its _meta", key)
+		}
+	}
 	if host := req.Header.Get("Host"); host != "" {
 		req.Host = host // where net/http looks for it
 	}

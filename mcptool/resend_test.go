@@ -2,6 +2,10 @@ package mcptool_test
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -41,5 +45,25 @@ func TestSafeCallAndLostSession(t *testing.T) {
 	}
 	if result.Text() != "seen" || ran != 2 {
 		t.Errorf("the result is %q after %d runs, want seen after 2", result.Text(), ran)
+	}
+}
+
+// TestIdempotencyKey has a header that would let net/http repeat calls refused
+// before anything is sent.
+func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer server.Close()
+	for _, key := range []string{"idempotency-key", "X-Idempotency-Key"} {
+		client := &mcptool.Server{Name: "s", URL: server.URL, Header: http.Header{key: {"k"}}}
+		defer client.Close()
+		_, err := client.Tools(t.Context())
+		if err == nil || !strings.Contains(err.Error(), http.CanonicalHeaderKey(key)) {
+			t.Errorf("with the header %s: error %v, want one that names it", key, err)
+		}
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("the server got %d requests, want none", n)
 	}
 }

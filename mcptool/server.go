@@ -66,7 +66,8 @@ type Server struct {
 	Transport Transport
 
 	// Header is sent with each request to URL. It may hold secrets, and goes to
-	// no other origin. If nil, nothing is added.
+	// no other origin. An Idempotency-Key is an error, here and in HeaderFunc: it
+	// would have package net/http repeat calls. If nil, nothing is added.
 	Header http.Header
 
 	// HeaderFunc adds to the headers of one request to URL, after those of
@@ -176,8 +177,9 @@ type Server struct {
 
 	// CacheDir is a directory, made where needed, in which the server's list of
 	// tools is kept for the next program: a Lazy server offers it without being
-	// started or reached. If zero, nothing is kept, and a Lazy server is an
-	// Optional one.
+	// started or reached. Servers that differ only in values of Env or Header, or
+	// in who is logged in, share what is kept: give them other names or
+	// directories. If zero, nothing is kept, and a Lazy server is an Optional one.
 	CacheDir string
 
 	// Stderr receives what the server prints on its standard error, as it
