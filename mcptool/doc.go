@@ -46,7 +46,15 @@
 // Progress and, with LogLevel, the server's log go to the stream of the run as
 // a [tramontane.ProgressEvent] and a [tramontane.LogEvent]. What the server asks
 // a person goes to Elicit, one question at a time, while the deadlines of calls
-// stand still.
+// stand still. What it asks a model, the model of the run answers, if
+// [Server.Sampling] allows it. Roots tell it where it may work.
+//
+// # Calls that outlive their requests
+//
+// A server may make a task of a call. It is waited for over the ends of sessions,
+// and, in a run, over the end of the run: a run that was cancelled, or whose
+// program died, goes on with its tasks when it is resumed, and makes none anew
+// (see [tramontane.Keep]). [Server.CancelTask] is for runs that will not be.
 //
 // # Resources and prompts
 //

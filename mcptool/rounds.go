@@ -57,19 +57,19 @@ func (s *Server) rounds(ctx context.Context, sess *session, do func(context.Cont
 		}
 		var asked inputRequired
 		if err := json.Unmarshal(raw, &asked); err != nil {
-			return nil, fmt.Errorf("the server asks for input that cannot be read: %w", err)
+			return nil, fmt.Errorf("%w: it cannot be read: %w", errUnanswered, err)
 		}
 		questions, err := inputRequests(asked.Requests)
 		if err != nil {
 			return nil, err
 		}
 		if n == maxRounds {
-			return nil, fmt.Errorf("the server asked for input %d times and gave no result", n)
+			return nil, fmt.Errorf("%w: it asked %d times and gave no result", errUnanswered, n)
 		}
 		var more requestMembers
 		if len(questions) == 0 {
 			if busy++; busy > maxBusyRounds {
-				return nil, fmt.Errorf("the server was busy %d times in a row", busy)
+				return nil, fmt.Errorf("%w: it was busy %d times in a row", errUnanswered, busy)
 			}
 			if err := sleep(ctx, jitter(busyWait<<(busy-1))); err != nil {
 				return nil, err
@@ -103,17 +103,17 @@ func inputRequests(raw json.RawMessage) ([]inputRequest, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("the server asks for input that cannot be read: inputRequests is no object")
+		return nil, fmt.Errorf("%w: it cannot be read: inputRequests is no object", errUnanswered)
 	}
 	var all []inputRequest
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
-			return nil, fmt.Errorf("the server asks for input that cannot be read: %w", err)
+			return nil, fmt.Errorf("%w: it cannot be read: %w", errUnanswered, err)
 		}
 		var req inputRequest
 		if err := d.Decode(&req); err != nil {
-			return nil, fmt.Errorf("the server asks for input that cannot be read: %w", err)
+			return nil, fmt.Errorf("%w: it cannot be read: %w", errUnanswered, err)
 		}
 		req.key = name.(string)
 		all = append(all, req)
@@ -127,16 +127,16 @@ func (s *Server) answerInputs(ctx context.Context, sess *session, questions []in
 	for _, q := range questions {
 		answer, err := s.answerInput(ctx, sess, q)
 		if err != nil {
-			return nil, fmt.Errorf("%w, %s (%s): %w", errUnanswered, visible(q.key), visible(q.Method), err)
+			return nil, fmt.Errorf("%w: %s (%s): %w", errUnanswered, visible(q.key), visible(q.Method), err)
 		}
 		answers.add(q.key, answer)
 	}
 	return answers.object(), nil
 }
 
-// errUnanswered is in the error of a request in which the server asked what got
-// no answer. It is known what came of the request: it ended with the question.
-var errUnanswered = errors.New("there is no answer to the server's question")
+// errUnanswered is in the error of a request whose last answer was a question. It
+// is known what came of it, so it is not made a second time.
+var errUnanswered = errors.New("the request ended with a question of the server")
 
 // notOffered is the error of a question that the server was not told it may ask.
 func notOffered(method string) error {
