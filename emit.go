@@ -7,8 +7,8 @@ import (
 )
 
 // Emit adds an event to the stream of the run that ctx belongs to: a
-// *[ProgressEvent], *[LogEvent], *[ServerEvent] or *[ToolsChangedEvent]; the
-// others are the run's own, and ignored. A ctx belongs to a run if it is, or
+// *[ProgressEvent], *[LogEvent], *[ServerEvent], *[ToolsChangedEvent] or
+// *[ResourceUpdatedEvent]; the others are the run's own, and ignored. A ctx belongs to a run if it is, or
 // comes from, one that the run gave to [Tool.Call] or [Toolset.Tools]. In any
 // other, in a run without a stream, and after the run has ended, Emit does
 // nothing.

@@ -8,9 +8,9 @@ import (
 
 // An Event is something that happens in a streamed run: a *[ReplyEvent],
 // *[FoundEvent], *[KeptEvent], *[ResultEvent] or *[DoneEvent], or what tools and
-// servers report meanwhile: a *[ProgressEvent], *[LogEvent], *[ServerEvent] or
-// *[ToolsChangedEvent]. More kinds may come: pass over those that you do not
-// know.
+// servers report meanwhile: a *[ProgressEvent], *[LogEvent], *[ServerEvent],
+// *[ToolsChangedEvent] or *[ResourceUpdatedEvent]. More kinds may come: pass over
+// those that you do not know.
 type Event interface{ isEvent() }
 
 // ReplyEvent is an event of the API, as it came.

@@ -60,5 +60,14 @@
 //
 // A program lists and reads them with the methods of the Server; with
 // ResourceTools the model can read resources too. The messages of a prompt are
-// input for a run: [PromptResult.Inputs].
+// input for a run: [PromptResult.Inputs]. [Server.Complete] proposes values for
+// what a person types, and [Server.Subscribe] tells of changes, across lost
+// sessions.
+//
+// # Skills
+//
+// A server may have skills: instructions for the model, and files that belong to
+// them. With SkillTools the model is told of them and loads what it needs. What
+// is not what the server's own list says of it is not used; what is, is still
+// only the server's word. See [Skill].
 package mcptool

@@ -47,8 +47,11 @@ type gotSkill struct {
 	Skill map[string]any `json:"skill"`
 }
 
-func (l *skillServer) serve(t *testing.T, server *mcp.Server) {
-	t.Helper()
+// server returns an MCP server of them.
+func (l *skillServer) server() *mcp.Server {
+	caps := &mcp.ServerCapabilities{}
+	caps.AddExtension("io.modelcontextprotocol/skills", nil)
+	server := mcp.NewServer(&mcp.Implementation{Name: "library", Version: "1"}, &mcp.ServerOptions{Capabilities: caps})
 	if err := errors.Join(
 		mcp.AddReceivingCustomMethod(server, "skills/list", func(_ context.Context, _ *mcp.ServerSession, p *listSkills) (*listedSkills, error) {
 			l.mu.Lock()
@@ -69,7 +72,7 @@ func (l *skillServer) serve(t *testing.T, server *mcp.Server) {
 			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "no such skill"}
 		}),
 	); err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	server.AddResourceTemplate(&mcp.ResourceTemplate{URITemplate: "skill://{+path}", Name: "skills"},
 		func(_ context.Context, req *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
@@ -82,6 +85,7 @@ func (l *skillServer) serve(t *testing.T, server *mcp.Server) {
 			}
 			return &mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{{URI: req.Params.URI, Text: text}}}, nil
 		})
+	return server
 }
 
 const (
@@ -114,14 +118,11 @@ func newSkillServer() *skillServer {
 func skillEras(t *testing.T, l func() *skillServer, test func(t *testing.T, l *skillServer, s *mcptool.Server)) {
 	for _, era := range []string{"2025-11-25", "2026-07-28"} {
 		t.Run(era, func(t *testing.T) {
-			caps := &mcp.ServerCapabilities{}
-			caps.AddExtension("io.modelcontextprotocol/skills", nil)
-			server := mcp.NewServer(&mcp.Implementation{Name: "library", Version: "1"}, &mcp.ServerOptions{Capabilities: caps})
+			lib := l()
+			server := lib.server()
 			if era < "2026" {
 				server.AddReceivingMiddleware(refuse("server/discover"))
 			}
-			lib := l()
-			lib.serve(t, server)
 			test(t, lib, memoryServer(t, server))
 		})
 	}
