@@ -90,6 +90,11 @@ func (w *world) do(event loop.Event) {
 		w.allowed[e.Key] = e.Verdict == loop.Allow
 	}
 	commands := w.step(event)
+	for _, c := range w.state.Calls {
+		if c.Status == loop.Settled && c.Handle != nil {
+			w.fatalf("call %s is over, and still has the handle %s", c.Key, c.Handle)
+		}
+	}
 	for _, command := range commands {
 		w.log = append(w.log, func() string { return "<- " + commandText(command, w.state) })
 		w.allow(command)
