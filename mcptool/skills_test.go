@@ -166,6 +166,7 @@ func TestSkillVerification(t *testing.T) {
 	for name, change := range map[string]func(l *skillServer){
 		"unchanged":     func(*skillServer) {},
 		"other bytes":   func(l *skillServer) { l.files[pdfURI] = strings.Replace(pdfMain, "Read FORMS", "Evil FORMS", 1) },
+		"size alone":    func(l *skillServer) { l.skills[0]["resources"].([]any)[0].(map[string]any)["size"] = len(pdfMain) + 1 },
 		"size":          func(l *skillServer) { l.files[pdfURI] += "more" },
 		"field changed": func(l *skillServer) { l.skills[0]["frontmatter"].(map[string]any)["version"] = 2 },
 		"field more":    func(l *skillServer) { l.skills[0]["frontmatter"].(map[string]any)["allowed-tools"] = "Bash" },
