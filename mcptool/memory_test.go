@@ -2,6 +2,7 @@ package mcptool_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -252,4 +253,19 @@ func TestDialedProbeUnanswered(t *testing.T) {
 			t.Errorf("the probe took %v", took)
 		}
 	})
+}
+
+// An error of Go that a handler returns is an answer of the server, as it is on
+// a wire.
+func TestInMemoryError(t *testing.T) {
+	t.Parallel()
+	server := goodServer(0)
+	server.AddTool(&mcp.Tool{Name: "broken", InputSchema: json.RawMessage(`{"type":"object"}`)},
+		func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			return nil, errors.New("out of cheese")
+		})
+	_, err := start(t, memoryServer(t, server))["broken"].call(t.Context(), "")
+	if err == nil || errors.Is(err, tramontane.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "out of cheese") {
+		t.Errorf("error %v, want the server's answer", err)
+	}
 }

@@ -496,15 +496,17 @@ func TestSSELastAnswer(t *testing.T) {
 // A server that has lost the session says so with 404, and did nothing.
 func TestSSESessionLost(t *testing.T) {
 	t.Parallel()
-	raw := &rawSSE{post: failOnce(status(404, "text/plain", "session not found"))}
-	srv := httpServer(t, raw)
-	s := sseClient(t, srv.URL)
-	tools := start(t, s)
-	if _, err := tools["t"].call(t.Context(), ""); err != nil {
-		t.Errorf("error %v, but the call could be made on another session", err)
-	}
-	if n := raw.opened(); n != 2 {
-		t.Errorf("%d streams, want 2", n)
+	for _, code := range []int{http.StatusNotFound, http.StatusGone} {
+		raw := &rawSSE{post: failOnce(status(code, "text/plain", "session not found"))}
+		srv := httpServer(t, raw)
+		s := sseClient(t, srv.URL)
+		tools := start(t, s)
+		if _, err := tools["t"].call(t.Context(), ""); err != nil {
+			t.Errorf("%d: error %v, but the call could be made on another session", code, err)
+		}
+		if n := raw.opened(); n != 2 {
+			t.Errorf("%d: %d streams, want 2", code, n)
+		}
 	}
 }
 
