@@ -50,6 +50,7 @@ func ExampleKeep() {
 		Tools:  []tramontane.Tool{tool},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	var state *tramontane.State
 	for event := range runner.Stream(ctx, tramontane.UserText("How many people live in Rome?"), nil) {
 		switch e := event.(type) {

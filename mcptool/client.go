@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 servers still use what MCP 2026-07-28 deprecates: sampling, roots, logging
+
 package mcptool
 
 import (
@@ -51,7 +53,6 @@ func (s *Server) clientOptions() *mcp.ClientOptions {
 		}
 	}
 	if s.Sampling != nil {
-		//lint:ignore SA1019 servers still sample, though it is deprecated as a whole
 		opts.CreateMessageWithToolsHandler = s.sample
 		opts.Capabilities.Sampling = &mcp.SamplingCapabilities{} // without tools
 	}
@@ -83,14 +84,12 @@ const levelTime = 5 * time.Second
 // is called. Later ones are asked in each call.
 func (s *Server) setLogLevel(ctx context.Context, sess *session) {
 	caps := sess.InitializeResult().Capabilities
-	//lint:ignore SA1019 servers of the versions before 2026-07-28 still log this way
 	if s.LogLevel == "" || !sess.legacy() || caps == nil || caps.Logging == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, levelTime)
 	defer cancel()
 	_, err := s.request(ctx, sess, nil, func(ctx context.Context) (json.RawMessage, error) {
-		//lint:ignore SA1019 servers of the versions before 2026-07-28 still log this way
 		return nil, sess.SetLoggingLevel(ctx, &mcp.SetLoggingLevelParams{Level: mcp.LoggingLevel(s.LogLevel)})
 	})
 	if err != nil {
@@ -101,7 +100,6 @@ func (s *Server) setLogLevel(ctx context.Context, sess *session) {
 // callMeta adds what a call says of itself beside its arguments.
 func (s *Server) callMeta(meta mcp.Meta) {
 	if s.LogLevel != "" {
-		//lint:ignore SA1019 deprecated with the feature, which servers have all the same
 		meta[mcp.MetaKeyLogLevel] = string(s.LogLevel) // older servers pass over it
 	}
 }

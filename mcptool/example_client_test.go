@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 servers still use what MCP 2026-07-28 deprecates: sampling, roots, logging
+
 package mcptool_test
 
 import (

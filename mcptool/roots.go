@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 servers still use what MCP 2026-07-28 deprecates: sampling, roots, logging
+
 package mcptool
 
 import (
@@ -101,7 +103,6 @@ func (r *roots) set(all, first []Root) {
 			gone = append(gone, root.URI)
 		}
 	}
-	//lint:ignore SA1019 servers still ask for roots, though they are deprecated
 	r.client.RemoveRoots(gone...)
 }
 
@@ -111,7 +112,6 @@ func (r *roots) add() {
 	for i, root := range r.all {
 		all[i] = &mcp.Root{URI: root.URI, Name: root.Name}
 	}
-	//lint:ignore SA1019 servers still ask for roots, though they are deprecated
 	r.client.AddRoots(all...)
 }
 

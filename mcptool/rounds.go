@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 servers still use what MCP 2026-07-28 deprecates: sampling, roots, logging
+
 package mcptool
 
 import (
@@ -159,24 +161,20 @@ func (s *Server) answerInput(ctx context.Context, sess *session, q inputRequest)
 		}
 		return encoded(opts.ElicitationHandler(ctx, &mcp.ElicitRequest{Session: sess.ClientSession, Params: &params}))
 	case "sampling/createMessage":
-		//lint:ignore SA1019 deprecated with the feature, which servers have all the same
 		handler := opts.CreateMessageWithToolsHandler
 		if handler == nil {
 			return nil, notOffered(q.Method)
 		}
-		//lint:ignore SA1019 as above
 		var params mcp.CreateMessageWithToolsParams
 		if err := json.Unmarshal(q.Params, &params); err != nil {
 			return nil, err
 		}
-		//lint:ignore SA1019 as above
 		return encoded(handler(ctx, &mcp.CreateMessageWithToolsRequest{Session: sess.ClientSession, Params: &params}))
 	case "roots/list":
 		roots := s.allRoots()
 		if roots == nil {
 			return nil, notOffered(q.Method)
 		}
-		//lint:ignore SA1019 as above
 		result := &mcp.ListRootsResult{Roots: []*mcp.Root{}}
 		for _, r := range roots {
 			result.Roots = append(result.Roots, &mcp.Root{URI: r.URI, Name: r.Name})
