@@ -751,9 +751,17 @@ func TestHTTPSubscriptionEnds(t *testing.T) {
 		start(t, s)
 		return f.count("tools/list") > before
 	}
+	inARow := func(n int, want bool) bool {
+		for range n {
+			if asks() != want {
+				return false
+			}
+		}
+		return true
+	}
 	start(t, s)
 	eventually(t, "another subscription", func() bool { return f.count("subscriptions/listen") == 2 })
-	eventually(t, "a list that holds", func() bool { return !asks() })
+	eventually(t, "a list that holds", func() bool { return inARow(2, false) })
 	close(end)
-	eventually(t, "a list that does not hold, since nobody tells of its end", asks)
+	eventually(t, "a list that does not hold, since nobody tells of its end", func() bool { return inARow(3, true) })
 }
