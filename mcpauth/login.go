@@ -248,13 +248,16 @@ func (l *Login) usable(rec *record) *Token {
 	if t != nil && l.RequireDPoP && !t.bound {
 		return nil
 	}
-	if t == nil || l.ClientID == "" || t.from.ClientID == "" {
+	if t == nil || l.ClientID == "" || t.from.ClientID == "" || l.gave(t.from) {
 		return t
 	}
-	if t.from.ClientID != l.ClientID || l.ClientIssuer != "" && !sameIssuer(l.ClientIssuer, t.Issuer()) {
-		return nil
-	}
-	return t
+	return nil
+}
+
+// gave reports whether the source gave a token to the client that the person
+// set.
+func (l *Login) gave(from source) bool {
+	return l.ClientID != "" && from.ClientID == l.ClientID && (l.ClientIssuer == "" || sameIssuer(from.Issuer, l.ClientIssuer))
 }
 
 // renew is the work of a flight: it gets a token for n.
@@ -413,9 +416,10 @@ func (l *Login) refresh(ctx context.Context, rec *record, old *Token, from sourc
 	return false, nil
 }
 
-// clientOfToken returns the client that a token was given to.
+// clientOfToken returns the client that a token was given to. What proves the one
+// that the person set stays away from where other clients got theirs.
 func (l *Login) clientOfToken(rec *record, from source) *client {
-	if l.ClientID != "" {
+	if l.gave(from) {
 		method := l.ClientAuth
 		if method == "" && l.ClientKey == nil {
 			method = from.Method

@@ -468,6 +468,28 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
+// The secret of the client that is set now stays away from the authorization
+// server that an earlier client got its token from.
+func TestRevocationOfAnotherClient(t *testing.T) {
+	t.Parallel()
+	sent := make(chan string, 1)
+	as := oauthtest.New(t, oauthtest.Config{Instead: map[string]http.Handler{"/revoke": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, secret, _ := r.BasicAuth()
+		sent <- r.PostFormValue("client_id") + " " + r.PostFormValue("client_secret") + secret
+	})}})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
+	store := &mcpauth.MemoryStore{}
+	mustCall(t, &mcpauth.Login{Server: server.URL, Prompter: &person{}, Store: store}, server.URL)
+	registered := as.Clients()[0].ID
+	other := &mcpauth.Login{Server: server.URL, Store: store, ClientID: "mine", ClientSecret: "secret-mine", ClientIssuer: "https://other.example"}
+	if err := other.Logout(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-sent; got != registered+" " {
+		t.Errorf("the revocation came from %q, want %s without a secret", got, registered)
+	}
+}
+
 // A store that does not take what it is given costs the login of the next
 // program, not that of this one.
 func TestStoreFails(t *testing.T) {
