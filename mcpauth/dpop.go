@@ -25,6 +25,9 @@ const (
 	// (RFC 9449 sections 8 and 9).
 	useNonce = "use_dpop_nonce"
 
+	// invalidProof is the error of both that they do not take a proof.
+	invalidProof = "invalid_dpop_proof"
+
 	// maxNonce is more than any nonce has; some are encrypted times.
 	maxNonce = 4 << 10
 )

@@ -369,6 +369,29 @@ func TestBoundTokenThatNeverWorks(t *testing.T) {
 	}
 }
 
+// A refresh that is refused for its proof costs nobody their login.
+func TestRefreshRefusedForProof(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"use_dpop_nonce", "invalid_dpop_proof"} {
+		as, server := bound(t, false)
+		p := &person{}
+		login := &mcpauth.Login{Server: server.URL, Prompter: p, Store: &mcpauth.MemoryStore{}}
+		mustCall(t, login, server.URL)
+		as.EndAccess()
+		as.Change(func(c *oauthtest.Config) {
+			c.Instead = map[string]http.Handler{"/token": oauthtest.Refuse(400, code, "")}
+		})
+		if _, err := call(t.Context(), login, server.URL, "any"); err == nil || !strings.Contains(err.Error(), code) {
+			t.Errorf("%s: call: %v", code, err)
+		}
+		as.Change(func(c *oauthtest.Config) { c.Instead = nil })
+		mustCall(t, login, server.URL)
+		if got := as.Counts(); got.Refreshes != 1 || p.Visits() != 1 {
+			t.Errorf("%s: %d refreshes and %d prompts, want one each", code, got.Refreshes, p.Visits())
+		}
+	}
+}
+
 // What the store has of a key and cannot be read is no login.
 func TestDamagedKey(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package mcpauth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -45,12 +46,14 @@ func (e *Error) Error() string {
 }
 
 // final reports whether the server decided, so that asking again brings the same
-// answer. A page with 403 or 404 may be anybody's: a proxy, a captive portal.
+// answer. A page with 403 or 404 may be anybody's: a proxy, a captive portal. A
+// proof of a key that is not taken, for its nonce or its time, says nothing of
+// what came with it.
 func (e *Error) final() bool {
 	switch {
 	case e.StatusCode < 400 || e.StatusCode >= 500 || e.StatusCode == 408 || e.StatusCode == 429:
 		return false
-	case e.Code == "temporarily_unavailable" || e.Code == "server_error":
+	case slices.Contains([]string{"temporarily_unavailable", "server_error", useNonce, invalidProof}, e.Code):
 		return false
 	}
 	return e.Code != "" || e.StatusCode == 400 || e.StatusCode == 401

@@ -309,7 +309,7 @@ func (k *keeper) readNeed(req *http.Request, resp *http.Response, server *url.UR
 	}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
-		if n.challenge.problem == "invalid_dpop_proof" && req.Header.Get(dpopHeader) != "" {
+		if n.challenge.problem == invalidProof && req.Header.Get(dpopHeader) != "" {
 			return n, errProof
 		}
 		return n, nil
