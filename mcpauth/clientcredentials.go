@@ -72,6 +72,9 @@ func (c *ClientCredentials) init() error {
 		if c.ClientID == "" || c.ClientSecret == "" && c.ClientKey == nil {
 			return g, errors.New("client credentials need a client id and its secret or private key")
 		}
+		if c.ClientKey.roams(c.ClientID, c.ClientIssuer) {
+			return g, errAudience
+		}
 		return g, nil
 	})
 }

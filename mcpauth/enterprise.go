@@ -100,6 +100,8 @@ func (e *Enterprise) init() error {
 			return g, errors.New("enterprise-managed authorization needs the client id at the server's authorization server")
 		case e.IdPKey != nil && e.IdPClientID == "", e.IdPSecret != "" && e.IdPClientID == "":
 			return g, errors.New("IdPKey and IdPSecret need the IdPClientID that they belong to")
+		case e.ClientKey.roams(e.ClientID, e.ClientIssuer):
+			return g, errAudience
 		}
 		idp, err := url.Parse(e.IdP)
 		if err != nil || idp.User != nil {

@@ -55,7 +55,8 @@ type Key struct {
 
 	// Audience is who the signed JWT is for. If empty, it is the issuer of the
 	// authorization server, as current practice wants it. Some want the URL of
-	// their token endpoint.
+	// their token endpoint; then ClientID and ClientIssuer are required, or the
+	// MCP server could name one that uses the JWT at the Audience.
 	Audience string
 }
 
@@ -154,6 +155,15 @@ func algorithmOf(public crypto.PublicKey) (string, error) {
 		return "", fmt.Errorf("an RSA key of %d bits is too weak: it needs %d", public.N.BitLen(), minRSA)
 	}
 	return "", fmt.Errorf("a key of the type %T cannot be used: it has to be ECDSA on P-256, or RSA", public)
+}
+
+// errAudience says that the JWT could reach a server that it is not for.
+var errAudience = errors.New("the Audience of ClientKey needs the ClientID and ClientIssuer that it is for")
+
+// roams reports whether what the key signs is for one authorization server, and
+// nobody says which may have it.
+func (k *Key) roams(clientID, issuer string) bool {
+	return k != nil && k.Audience != "" && (clientID == "" || issuer == "")
 }
 
 // fits reports why an authorization server that verifies these algorithms would

@@ -184,11 +184,40 @@ func TestAssertionAudience(t *testing.T) {
 	as.Add(oauthtest.Client{ID: "robot", Key: ecKey().Public(), GrantTypes: []string{"client_credentials"}})
 	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, as)
 	for audience, right := range map[string]bool{"": true, as.Issuer: true, as.URL + "/token": false} {
-		robot := &mcpauth.ClientCredentials{Server: server.URL, ClientID: "robot", ClientKey: &mcpauth.Key{Signer: ecKey(), Audience: audience}}
+		robot := &mcpauth.ClientCredentials{Server: server.URL, ClientID: "robot", ClientIssuer: as.Issuer, ClientKey: &mcpauth.Key{Signer: ecKey(), Audience: audience}}
 		_, err := call(t.Context(), robot, server.URL, "any")
 		if right && err != nil || !right && (err == nil || !strings.Contains(err.Error(), "401 invalid_client")) {
 			t.Errorf("assertion for %q: %v", audience, err)
 		}
+	}
+}
+
+// An assertion for one authorization server does not go to another, which could
+// use it there.
+func TestAssertionForOneServer(t *testing.T) {
+	t.Parallel()
+	evil := oauthtest.New(t, oauthtest.Config{})
+	server := oauthtest.Protect(t, ok, oauthtest.ResourceConfig{}, evil)
+	const honest = "https://honest.example/token"
+	key := &mcpauth.Key{Signer: ecKey(), Audience: honest}
+	for name, a := range map[string]auth{
+		"program":            &mcpauth.ClientCredentials{Server: server.URL, ClientID: "robot", ClientKey: key},
+		"program of another": &mcpauth.ClientCredentials{Server: server.URL, ClientID: "robot", ClientKey: key, ClientIssuer: "https://honest.example"},
+		"person":             &mcpauth.Login{Server: server.URL, ClientID: "mine", ClientKey: key, Prompter: &person{}, Store: &mcpauth.MemoryStore{}},
+		"person of another":  &mcpauth.Login{Server: server.URL, ClientID: "mine", ClientKey: key, ClientIssuer: "https://honest.example", Prompter: &person{}, Store: &mcpauth.MemoryStore{}},
+		"document":           &mcpauth.Login{Server: server.URL, MetadataURL: documentURL, ClientKey: key, ClientIssuer: evil.Issuer, Prompter: &person{}, Store: &mcpauth.MemoryStore{}},
+		"employee":           &mcpauth.Enterprise{Server: server.URL, ClientID: "agent", ClientKey: key, IdP: evil.Issuer, IDToken: fixed("a.e30.c")},
+	} {
+		want := "needs the ClientID and ClientIssuer"
+		if strings.HasSuffix(name, "of another") {
+			want = "https://honest.example"
+		}
+		if _, err := call(t.Context(), a, server.URL, "any"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want an error with %q", name, err, want)
+		}
+	}
+	if got := evil.Counts().TokenRequests; got != 0 {
+		t.Errorf("%d token requests", got)
 	}
 }
 

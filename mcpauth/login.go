@@ -151,6 +151,10 @@ func (l *Login) init() error {
 			l.initErr = fmt.Errorf("%s: ClientKey needs the ClientID or the MetadataURL that it belongs to", l.name())
 			return
 		}
+		if l.ClientKey.roams(l.ClientID, l.ClientIssuer) {
+			l.initErr = fmt.Errorf("%s: %w", l.name(), errAudience)
+			return
+		}
 		l.store = l.Store
 		if l.store == nil {
 			l.store = DefaultStore()
