@@ -256,6 +256,14 @@ func TestDPoPStepByStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustCall(t, other, server.URL)
+
+	strict := &mcpauth.Login{Server: server.URL, Store: &mcpauth.MemoryStore{}, RequireDPoP: true}
+	if err := strict.SetToken(t.Context(), &mcpauth.Token{Access: "secret-bearer"}); err == nil || !strings.Contains(err.Error(), "not bound to a key") {
+		t.Errorf("SetToken of a bearer token where none is wanted: %v", err)
+	}
+	if err := strict.SetToken(t.Context(), token); err != nil {
+		t.Error(err)
+	}
 }
 
 // A proof that the server does not take is nothing that a login mends.

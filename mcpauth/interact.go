@@ -217,6 +217,9 @@ func (l *Login) SetToken(ctx context.Context, t *Token) error {
 	if t == nil || t.Access == "" || !isHeaderValue(string(t.Access)) {
 		return fmt.Errorf("%s: that is no token", l.name())
 	}
+	if l.RequireDPoP && !t.bound {
+		return fmt.Errorf("%s: the token is not bound to a key (RequireDPoP)", l.name())
+	}
 	if u, err := url.Parse(t.from.Resource); t.from.Resource != "" && (err != nil || origin(u) != origin(l.server)) {
 		return fmt.Errorf("%s: the token is for another server, %s", l.name(), briefString(t.from.Resource))
 	}
