@@ -1,6 +1,7 @@
 package mcpauth
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -15,7 +16,6 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -80,21 +80,23 @@ func LoadKey(path string) (*Key, error) {
 }
 
 // KeyFromEnv reads a private key from an environment variable, whose value is as
-// a file of [LoadKey]. The lines may be separated by \n in two characters.
+// for [ParseKey].
 func KeyFromEnv(name string) (*Key, error) {
 	value := os.Getenv(name)
 	if value == "" {
 		return nil, fmt.Errorf("private key: the environment variable %s is not set", name)
 	}
-	key, err := ParseKey([]byte(strings.ReplaceAll(value, `\n`, "\n")))
+	key, err := ParseKey([]byte(value))
 	if err != nil {
 		return nil, fmt.Errorf("environment variable %s: %w", name, err)
 	}
 	return key, nil
 }
 
-// ParseKey reads a private key from PEM, as [LoadKey] does.
+// ParseKey reads a private key from PEM, as [LoadKey] does. The lines may be
+// separated by \n in two characters, as in variables and JSON.
 func ParseKey(data []byte) (*Key, error) {
+	data = bytes.ReplaceAll(data, []byte(`\n`), []byte("\n"))
 	for {
 		block, rest := pem.Decode(data)
 		if block == nil {

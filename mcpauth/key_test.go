@@ -90,9 +90,10 @@ func TestReadKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, parsed := mcpauth.ParseKey([]byte(tt.pem))
+		_, inOneLine := mcpauth.ParseKey([]byte(os.Getenv("MCPAUTH_TEST_KEY")))
 		_, fromEnv := mcpauth.KeyFromEnv("MCPAUTH_TEST_KEY")
 		_, fromFile := mcpauth.LoadKey(path)
-		for _, err := range []error{parsed, fromEnv, fromFile} {
+		for _, err := range []error{parsed, inOneLine, fromEnv, fromFile} {
 			if (err != nil) != (tt.want != "") || err != nil && !strings.Contains(err.Error(), tt.want) || err != nil && strings.Contains(err.Error(), "secret-") {
 				t.Errorf("%s: %v, want an error with %q", name, err, tt.want)
 			}
