@@ -24,18 +24,29 @@ type codec struct {
 	// dropped, if not nil, says whether a response is to be dropped.
 	dropped func(id jsonrpc.ID) bool
 
-	mu      sync.Mutex          // guards the field below
-	carried map[jsonrpc.ID]bool // whether only a result that asks for input is
+	mu      sync.Mutex             // guards the field below
+	carried map[jsonrpc.ID]carried // by the ids of requests
 }
+
+// A carried says which results of a request go past the SDK.
+type carried int
+
+const (
+	carriedAlways carried = iota
+	carriedAsking         // if it asks for input
+	carriedNever          // but what the SDK would do with it is ours to say
+)
 
 // note keeps what decode must know of a request, or of the end of one, that is
 // about to be sent.
 func (c *codec) note(req *jsonrpc.Request) {
 	switch req.Method {
 	case "tools/call", "tools/list", "tasks/get", "tasks/result", "tasks/update", "tasks/cancel":
-		c.carry(req.ID, false)
+		c.carry(req.ID, carriedAlways)
 	case "prompts/get", "resources/read":
-		c.carry(req.ID, true)
+		c.carry(req.ID, carriedAsking)
+	case "prompts/list", "resources/list", "resources/templates/list":
+		c.carry(req.ID, carriedNever)
 	case "notifications/cancelled":
 		var params struct {
 			RequestID json.RawMessage `json:"requestId"`
@@ -49,13 +60,13 @@ func (c *codec) note(req *jsonrpc.Request) {
 	}
 }
 
-func (c *codec) carry(id jsonrpc.ID, asking bool) {
+func (c *codec) carry(id jsonrpc.ID, how carried) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.carried == nil {
-		c.carried = make(map[jsonrpc.ID]bool)
+		c.carried = make(map[jsonrpc.ID]carried)
 	}
-	c.carried[id] = asking
+	c.carried[id] = how
 }
 
 // forget tells that the request id will have no answer.
@@ -141,14 +152,36 @@ func (c *codec) take(msg jsonrpc.Message) jsonrpc.Message {
 		return nil
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if asking, ok := c.carried[resp.ID]; ok {
-		delete(c.carried, resp.ID)
-		if resp.Error == nil && (!asking || asksForInput(resp.Result)) {
-			return &jsonrpc.Response{ID: resp.ID, Error: &carriedResult{resp.Result}}
-		}
+	how, ok := c.carried[resp.ID]
+	delete(c.carried, resp.ID)
+	c.mu.Unlock()
+	switch {
+	case !ok || resp.Error != nil:
+		return resp
+	case how == carriedAlways, how == carriedAsking && asksForInput(resp.Result):
+		return &jsonrpc.Response{ID: resp.ID, Error: &carriedResult{resp.Result}}
 	}
-	return resp
+	return &jsonrpc.Response{ID: resp.ID, Result: unkept(resp.Result)}
+}
+
+// unkept returns a result without the time that it holds. The SDK would keep it
+// for that long by session, though a session may serve several users, and though
+// it may rest on what somebody answered (specification 2026-07-28, "Caching" and
+// "Multi Round-Trip Requests").
+func unkept(raw json.RawMessage) json.RawMessage {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil {
+		return raw // the SDK says what is wrong with it
+	}
+	if _, ok := members["ttlMs"]; !ok {
+		return raw
+	}
+	delete(members, "ttlMs")
+	without, err := json.Marshal(members)
+	if err != nil {
+		return raw
+	}
+	return without
 }
 
 // parseID reads the id of a message. No id and null give the zero ID.

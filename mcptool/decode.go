@@ -143,6 +143,7 @@ type toolPage struct {
 	Tools      []json.RawMessage `json:"tools"`
 	NextCursor string            `json:"nextCursor"`
 	TTL        float64           `json:"ttlMs"`
+	Scope      string            `json:"cacheScope"`
 }
 
 func decodeTool(raw json.RawMessage) (*listedTool, error) {

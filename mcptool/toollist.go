@@ -124,12 +124,12 @@ func (s *Server) listSession(ctx context.Context, sess *session) ([]*listedTool,
 	}
 	changes := known.version()
 	asked := time.Now()
-	listed, ttl, err := s.listPages(ctx, sess)
+	got, err := s.listPages(ctx, sess)
 	if now := known.version(); err == nil && now != changes {
 		// Servers that register their tools one by one as they start say so
 		// each time. What they have after that is worth a second question.
 		changes, asked = now, time.Now()
-		listed, ttl, err = s.listPages(ctx, sess)
+		got, err = s.listPages(ctx, sess)
 	}
 	if err != nil {
 		s.mu.Lock()
@@ -140,18 +140,27 @@ func (s *Server) listSession(ctx context.Context, sess *session) ([]*listedTool,
 		return nil, err
 	}
 	switch {
+	case got.private && s.HeaderFunc != nil:
+		// It is one user's, and the next who asks may be another.
+		return got.tools, nil
 	case sess.legacy() || sess.conn.subscribed.Load():
-		known.put(listed, changes, time.Time{})
-	case ttl > 0:
-		known.put(listed, changes, asked.Add(ttl))
+		known.put(got.tools, changes, time.Time{})
+	case got.ttl > 0:
+		known.put(got.tools, changes, asked.Add(got.ttl))
 	}
-	s.keepList(ctx, listed)
-	return listed, nil
+	s.keepList(ctx, got.tools)
+	return got.tools, nil
 }
 
-// listPages asks a session for its tools, and how long the answer holds in
-// versions that say so.
-func (s *Server) listPages(ctx context.Context, sess *session) (tools []*listedTool, ttl time.Duration, err error) {
+// A toolAnswer is what a server lists, and what versions that say so say of it.
+type toolAnswer struct {
+	tools   []*listedTool
+	ttl     time.Duration // it holds
+	private bool          // nobody else may be shown it
+}
+
+// listPages asks a session for its tools.
+func (s *Server) listPages(ctx context.Context, sess *session) (got toolAnswer, err error) {
 	params := &mcp.ListToolsParams{}
 	seen := make(map[string]bool)
 	var refused error
@@ -164,15 +173,16 @@ func (s *Server) listPages(ctx context.Context, sess *session) (tools []*listedT
 			break // a server of prompts or resources only
 		}
 		if err != nil {
-			return nil, 0, oneLine(fmt.Errorf("%s: list tools: %w", s, err))
+			return toolAnswer{}, oneLine(fmt.Errorf("%s: list tools: %w", s, err))
 		}
 		var list toolPage
 		if err := json.Unmarshal(raw, &list); err != nil {
-			return nil, 0, fmt.Errorf("%s: list tools: the answer is malformed: %w", s, err)
+			return toolAnswer{}, fmt.Errorf("%s: list tools: the answer is malformed: %w", s, err)
 		}
-		if holds := time.Duration(list.TTL * float64(time.Millisecond)); page == 1 || holds < ttl {
-			ttl = holds
+		if holds := time.Duration(list.TTL * float64(time.Millisecond)); page == 1 || holds < got.ttl {
+			got.ttl = holds
 		}
+		got.private = got.private || list.Scope == "private"
 		for _, raw := range list.Tools {
 			t, err := decodeTool(raw)
 			if err == nil && seen[t.Name] {
@@ -188,23 +198,23 @@ func (s *Server) listPages(ctx context.Context, sess *session) (tools []*listedT
 				continue
 			}
 			seen[t.Name] = true
-			tools = append(tools, t)
+			got.tools = append(got.tools, t)
 		}
 		if list.NextCursor == "" {
 			break
 		}
 		if list.NextCursor == params.Cursor {
-			return nil, 0, fmt.Errorf("%s: list tools: page %q says that it follows itself", s, params.Cursor)
+			return toolAnswer{}, fmt.Errorf("%s: list tools: page %q says that it follows itself", s, params.Cursor)
 		}
 		if page == maxPages {
-			return nil, 0, fmt.Errorf("%s: list tools: there are more than %d pages", s, maxPages)
+			return toolAnswer{}, fmt.Errorf("%s: list tools: there are more than %d pages", s, maxPages)
 		}
 		params = &mcp.ListToolsParams{Cursor: list.NextCursor}
 	}
 	s.mu.Lock()
 	s.missing = refused
 	s.mu.Unlock()
-	return tools, ttl, nil
+	return got, nil
 }
 
 // toolsOf makes tools of what the server listed.

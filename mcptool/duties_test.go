@@ -1,0 +1,177 @@
+package mcptool_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tramontane-dev/tramontane/mcptool"
+)
+
+// A newHTTP is a streamable HTTP server of 2026-07-28 that answers with the JSON
+// that a test says, where the SDK's would not.
+type newHTTP struct {
+	// answer returns the members of the response to a request: its result or its
+	// error. Nothing stands for an empty result.
+	answer func(r *http.Request, method, params string) string
+
+	// first, if set, returns messages that go on the stream before the response.
+	first func(method string) string
+
+	mu   sync.Mutex // guards the field below
+	sent []string   // the methods of requests, and responses as they came
+}
+
+func (h *newHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	var msg struct {
+		ID             json.RawMessage
+		Method, Params json.RawMessage
+	}
+	if err != nil || json.Unmarshal(body, &msg) != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	method := strings.Trim(string(msg.Method), `"`)
+	if msg.ID == nil {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	h.mu.Lock()
+	if method == "" {
+		h.sent = append(h.sent, string(body))
+	} else {
+		h.sent = append(h.sent, method)
+	}
+	h.mu.Unlock()
+	if method == "" {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	members := h.answer(r, method, string(msg.Params))
+	switch {
+	case members == "" && method == "server/discover":
+		members = `"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{},"prompts":{}}}`
+	case members == "":
+		members = `"result":{"resultType":"complete"}`
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	if h.first != nil {
+		for _, m := range strings.Fields(h.first(method)) {
+			fmt.Fprintf(w, "data: %s\n\n", m)
+		}
+	}
+	fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"id\":%s,%s}\n\n", msg.ID, members)
+}
+
+// got returns what was sent so far.
+func (h *newHTTP) got() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.sent)
+}
+
+func (h *newHTTP) serve(t *testing.T) *mcptool.Server {
+	t.Helper()
+	s := &mcptool.Server{Name: "test", URL: serveHTTP(t, h)}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+type userKey struct{}
+
+// One user of a Server is shown nothing that the server meant for another.
+func TestPrivateIsNotShared(t *testing.T) {
+	t.Parallel()
+	h := &newHTTP{answer: func(r *http.Request, method, _ string) string {
+		user := r.Header.Get("X-User")
+		held := `"result":{"resultType":"complete","ttlMs":100000,"cacheScope":"private",`
+		switch method {
+		case "tools/list":
+			return held + fmt.Sprintf(`"tools":[{"name":%q,"inputSchema":{"type":"object"}}]}`, user)
+		case "prompts/list":
+			return held + fmt.Sprintf(`"prompts":[{"name":%q}]}`, user)
+		case "resources/list":
+			return held + fmt.Sprintf(`"resources":[{"uri":"x:a","name":%q}]}`, user)
+		case "resources/templates/list":
+			return held + fmt.Sprintf(`"resourceTemplates":[{"uriTemplate":"x:{a}","name":%q}]}`, user)
+		case "resources/read":
+			return held + fmt.Sprintf(`"contents":[{"uri":"x:a","text":%q}]}`, user)
+		}
+		return ""
+	}}
+	s := h.serve(t)
+	s.HeaderFunc = func(ctx context.Context, header http.Header) error {
+		if user, ok := ctx.Value(userKey{}).(string); ok {
+			header.Set("X-User", user)
+		}
+		return nil
+	}
+	s.CacheDir = t.TempDir()
+	for _, user := range []string{"ann", "bob"} {
+		ctx := context.WithValue(t.Context(), userKey{}, user)
+		tools, err := s.Tools(ctx)
+		if err != nil || len(tools) != 1 || !strings.HasSuffix(tools[0].Definition().Name, user) {
+			t.Errorf("%s: tools %v, %v", user, tools, err)
+		}
+		for p, err := range s.Prompts(ctx) {
+			if err != nil || p.Name != user {
+				t.Errorf("%s: prompt %v, %v", user, p, err)
+			}
+		}
+		for r, err := range s.Resources(ctx) {
+			if err != nil || r.Name != user {
+				t.Errorf("%s: resource %v, %v", user, r, err)
+			}
+		}
+		for r, err := range s.ResourceTemplates(ctx) {
+			if err != nil || r.Name != user {
+				t.Errorf("%s: template %v, %v", user, r, err)
+			}
+		}
+		contents, err := s.ReadResource(ctx, "x:a")
+		if err != nil || len(contents) != 1 || contents[0].Text != user {
+			t.Errorf("%s: contents %v, %v", user, contents, err)
+		}
+	}
+	next := &mcptool.Server{Name: s.Name, URL: s.URL, HeaderFunc: s.HeaderFunc, CacheDir: s.CacheDir, Need: mcptool.Lazy}
+	t.Cleanup(func() { next.Close() })
+	tools, err := next.Tools(context.WithValue(t.Context(), userKey{}, "eve"))
+	if err != nil || len(tools) != 1 || !strings.HasSuffix(tools[0].Definition().Name, "eve") {
+		t.Errorf("the next program: tools %v, %v; want those of eve", tools, err)
+	}
+}
+
+// What was read by way of a question is not kept for those who ask next.
+func TestAnsweredReadIsNotKept(t *testing.T) {
+	t.Parallel()
+	h := &newHTTP{answer: func(_ *http.Request, method, params string) string {
+		switch {
+		case method != "resources/read":
+			return ""
+		case !strings.Contains(params, "inputResponses"):
+			return `"result":{"resultType":"input_required","inputRequests":{"q":{"method":"elicitation/create","params":{"mode":"form","message":"?","requestedSchema":{"type":"object","properties":{}}}}}}`
+		}
+		return `"result":{"resultType":"complete","ttlMs":100000,"contents":[{"uri":"x:a","text":"t"}]}`
+	}}
+	s := h.serve(t)
+	asked := 0
+	s.Elicit = func(context.Context, *mcptool.Elicitation) (*mcptool.ElicitationAnswer, error) {
+		asked++
+		return &mcptool.ElicitationAnswer{Action: mcptool.ElicitAccept}, nil
+	}
+	for range 2 {
+		if contents, err := s.ReadResource(t.Context(), "x:a"); err != nil || len(contents) != 1 {
+			t.Errorf("contents %v, %v", contents, err)
+		}
+	}
+	if asked != 2 {
+		t.Errorf("asked %d times, want once for each reading", asked)
+	}
+}
