@@ -175,3 +175,40 @@ func TestAnsweredReadIsNotKept(t *testing.T) {
 		t.Errorf("asked %d times, want once for each reading", asked)
 	}
 }
+
+// A server of 2026-07-28 makes no requests, so one that does gets no response,
+// and nobody is asked.
+func TestNoResponses(t *testing.T) {
+	t.Parallel()
+	h := &newHTTP{
+		answer: func(_ *http.Request, method, _ string) string {
+			if method == "tools/list" {
+				return `"result":{"resultType":"complete","tools":[]}`
+			}
+			return ""
+		},
+		first: func(method string) string {
+			if method != "tools/list" {
+				return ""
+			}
+			return `{"jsonrpc":"2.0","id":"p","method":"ping"}
+				{"jsonrpc":"2.0","id":"e","method":"elicitation/create","params":{"message":"?","requestedSchema":{"type":"object","properties":{}}}}`
+		},
+	}
+	s := h.serve(t)
+	s.Elicit = func(context.Context, *mcptool.Elicitation) (*mcptool.ElicitationAnswer, error) {
+		t.Error("a person was asked")
+		return &mcptool.ElicitationAnswer{Action: mcptool.ElicitAccept}, nil
+	}
+	for range 5 {
+		if _, err := s.Tools(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close() // which waits for what is being sent
+	for _, sent := range h.got() {
+		if strings.HasPrefix(sent, "{") {
+			t.Errorf("the response %s was sent", sent)
+		}
+	}
+}

@@ -170,6 +170,12 @@ func (e *answeredError) As(target any) bool {
 // SDK is to have it.
 func (t *tap) take(req *jsonrpc.Request) bool {
 	if req.IsCall() {
+		if !t.older.Load() {
+			// Servers ask by results now, and clients send no responses
+			// (specification 2026-07-28, "Sending Messages").
+			t.logger.Warn("mcp server makes a request, which its protocol version does not have; it is dropped", "method", req.Method)
+			return false
+		}
 		if t.questions.Add(1) > maxQuestions {
 			t.questions.Add(-1)
 			t.logger.Warn("mcp server asks more than it hears the answers to; a question is dropped", "method", req.Method)
