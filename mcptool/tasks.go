@@ -225,19 +225,24 @@ func (k *task) poll(ctx context.Context, status *taskStatus) (json.RawMessage, e
 // pause waits until it is time to ask again, and returns the result of the task
 // if that comes meanwhile.
 func (k *task) pause(ctx context.Context, wait time.Duration, results *taskResults) (json.RawMessage, error) {
+	began := time.Now()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-k.wake:
+		// A server that says a lot is asked no more often than any.
+		return nil, sleep(ctx, minTaskPoll-time.Since(began))
 	case r := <-results.came:
 		results.under = false
 		if r.err == nil {
 			return r.raw, nil
 		}
 		// Not of the tool, which is still at work. It is asked for again while
-		// the task waits for input.
+		// the task waits for input, but not at once: it may fail at once again.
 		k.server.logger().InfoContext(ctx, "an mcp server does not wait for the end of a task", "server", k.server.Name, "task", k.handle.Task, "cause", r.err)
+		return nil, sleep(ctx, min(wait, firstTaskPoll)-time.Since(began))
+	case <-k.server.life.Done(): // the next question fails, and says so
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -622,3 +622,62 @@ func (p *played) results() []string {
 	}
 	return all
 }
+
+// A server decides how often it is asked only within bounds: one whose
+// tasks/result fails at once while the task waits for input, and one that sends
+// a notice with each answer, are not asked without a pause.
+func TestTaskIsNotAskedWithoutAPause(t *testing.T) {
+	const most = 500
+	for name, row := range map[string]struct {
+		state  string
+		notice bool
+		want   time.Duration // between two questions, at least
+	}{
+		"failing tasks/result": {`"status":"input_required","pollInterval":1000`, false, 400 * time.Millisecond},
+		"notices":              {`"status":"working","pollInterval":60000`, true, 20 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				j := &jobs{era: legacy, states: slices.Repeat([]string{row.state}, most), result: built}
+				j.states = append(j.states, `"status":"completed"`)
+				server := j.server()
+				server.answer = func(c *rawConn, method string, params json.RawMessage) (string, error) {
+					j.mu.Lock()
+					over := j.next == most
+					j.mu.Unlock()
+					switch {
+					case method == "tasks/result" && !over:
+						return "", &jsonrpc.Error{Code: -32603, Message: "not now"}
+					case method == "tasks/get" && row.notice:
+						c.notify("notifications/tasks/status", `{"taskId":"t-1",`+row.state+`}`)
+					}
+					return j.answer(c, method, params)
+				}
+				s := server.serve(t)
+				defer s.Close()
+				if got := toldBy(t, start(t, s)["build"]); !strings.Contains(got, "built") {
+					t.Errorf("the call says %q", got)
+				}
+				if took := j.asked[most-1].Sub(j.asked[0]); took < (most-1)*row.want {
+					t.Errorf("%d questions in %v, want at least %v between two", most, took, row.want)
+				}
+			})
+		})
+	}
+}
+
+// A call does not wait for the next question about its task when the server is
+// closed.
+func TestCloseEndsTheWaitForATask(t *testing.T) {
+	inEras(t, func(t *testing.T, era string) {
+		j := &jobs{era: era, states: []string{`"status":"working","pollInterval":3600000,"pollIntervalMs":3600000`}}
+		s := j.server().serve(t)
+		build := start(t, s)["build"]
+		time.AfterFunc(time.Minute, func() { s.Close() })
+		began := time.Now()
+		_, err := build.call(t.Context(), "")
+		if took := time.Since(began); !errors.Is(err, tramontane.ErrOutcomeUnknown) || took > 2*time.Minute {
+			t.Errorf("after %v: %v, want an unknown outcome when the server is closed", took, err)
+		}
+	})
+}
