@@ -50,6 +50,7 @@ type Server struct {
 	Legacy bool
 
 	running sync.WaitGroup // what ends with Close
+	turn    sync.Mutex     // held while an instance ends or begins
 
 	mu       sync.Mutex // guards the fields below
 	tools    []tramontane.Tool
@@ -112,7 +113,9 @@ func (s *Server) Start(tb testing.TB) *mcptool.Server {
 // forgotten. It waits for tools that are running, whose contexts are cancelled.
 // The server can be started again with [Server.Restart].
 func (s *Server) Close() {
+	s.turn.Lock()
 	s.stop(nil)
+	s.turn.Unlock()
 	s.running.Wait()
 }
 
@@ -160,15 +163,19 @@ type instance struct {
 
 // restart ends the instance, if there is one, and starts another.
 func (s *Server) restart() error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	s.stop(nil)
+	return s.begin()
+}
+
+// begin starts an instance where there is none. It is called with turn held.
+func (s *Server) begin() error {
 	i := &instance{Server: s}
 	i.life, i.end = context.WithCancel(context.Background())
 	i.mcp = i.newServer()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.instance != nil {
-		return errors.New("mcptest: the server was started twice at the same time")
-	}
 	if s.Transport != "" {
 		handler, err := i.handler()
 		if err != nil {
@@ -186,7 +193,8 @@ func (s *Server) restart() error {
 }
 
 // stop breaks off what goes on, without waiting for it. If only is not nil, it
-// does so if that is what runs, and reports whether it was.
+// does so if that is what runs, and reports whether it was. It is called with
+// turn held.
 func (s *Server) stop(only *instance) bool {
 	s.mu.Lock()
 	i := s.instance
@@ -225,10 +233,15 @@ func (i *instance) enter() bool {
 
 func (i *instance) leave() { i.running.Done() }
 
-// crash is the fault.
+// crash is the fault. Who closes the server meanwhile closes what it starts.
 func (i *instance) crash(fault Crash) {
-	if i.stop(i) && !fault.Down {
-		i.Restart()
+	i.turn.Lock()
+	defer i.turn.Unlock()
+	if !i.stop(i) || fault.Down {
+		return
+	}
+	if err := i.begin(); err != nil {
+		panic(err)
 	}
 }
 

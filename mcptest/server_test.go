@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -228,6 +229,51 @@ func TestClose(t *testing.T) {
 			t.Errorf("%s: the call: %v, want an unknown outcome", kind, err)
 		}
 		s.Close() // again
+	}
+}
+
+// A server that is closed while it starts again after a crash stays closed.
+func TestCloseAfterCrash(t *testing.T) {
+	t.Parallel()
+	for kind := range kinds {
+		restarting, goOn := make(chan struct{}), make(chan struct{})
+		var starts atomic.Int32
+		s := newServer(kind)
+		s.Setup = func(*mcp.Server) {
+			if starts.Add(1) == 2 {
+				close(restarting)
+				<-goOn
+			}
+		}
+		client := s.Start(t)
+		pay := toolsOf(t, client)["pay"]
+		s.Break(mcptest.At{}, mcptest.Crash{})
+		called, closed := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(called)
+			pay.Call(t.Context(), &tramontane.Call{Arguments: json.RawMessage(`{"number":1}`)})
+		}()
+		<-restarting
+		go func() {
+			defer close(closed)
+			s.Close()
+		}()
+		select {
+		case <-closed:
+		case <-time.After(50 * time.Millisecond): // it waits, as it should
+		}
+		close(goOn)
+		select {
+		case <-closed:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: Close hangs", kind)
+		}
+		<-called
+		other := &mcptool.Server{Name: "other", URL: client.URL, Transport: client.Transport, Dial: client.Dial}
+		if err := other.Connect(t.Context()); err == nil {
+			t.Errorf("%s: the server is up after Close", kind)
+		}
+		other.Close()
 	}
 }
 
