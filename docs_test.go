@@ -46,7 +46,7 @@ func TestNamedTests(t *testing.T) {
 		}
 	}
 	// What is spelled otherwise would not be looked at.
-	if loose := regexp.MustCompile("[^.\\w](?:Test|Fuzz)[A-Z]\\w*").FindAllString(string(text), -1); len(loose) != 1 {
+	if loose := regexp.MustCompile(`[^.\w](?:Test|Fuzz)[A-Z]\w*`).FindAllString(string(text), -1); len(loose) != 1 {
 		t.Errorf("docs/mcp.md names tests without their package: %q", loose)
 	}
 	if len(tests) < 100 {
