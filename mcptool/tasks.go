@@ -287,15 +287,19 @@ func (k *task) end(ctx context.Context, results *taskResults, status *taskStatus
 		return nil, fmt.Errorf("%w: its task %s is completed, and has no result", tramontane.ErrOutcomeUnknown, k.id())
 	}
 	// In 2025-11-25 the result is asked for, also that of a failure.
-	if r, ok := results.awaited(ctx); ok {
-		return r.raw, r.err
+	r, ok := results.awaited(ctx)
+	if !ok {
+		r.raw, r.err = k.ask(ctx, "tasks/result", &taskParams{TaskID: k.handle.Task})
 	}
-	raw, err := k.ask(ctx, "tasks/result", &taskParams{TaskID: k.handle.Task})
 	var wire *jsonrpc.Error
-	if errors.As(err, &wire) && status.Status == taskFailed {
-		return nil, fmt.Errorf("%w: %w", k.ended("failed", status), err)
+	switch {
+	case !errors.As(r.err, &wire):
+		return r.raw, r.err
+	case status.Status == taskFailed:
+		return nil, fmt.Errorf("%w: %w", k.ended("failed", status), r.err)
 	}
-	return raw, err
+	// The tool has had its effect, so this is no error of its own.
+	return nil, fmt.Errorf("%w: its task %s is completed, and its result cannot be had: %w", tramontane.ErrOutcomeUnknown, k.id(), r.err)
 }
 
 func (k *task) ended(how string, status *taskStatus) error {
@@ -364,7 +368,7 @@ func (k *task) ask(ctx context.Context, method string, params *taskParams) (json
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case isWire && method == "tasks/result":
-			return nil, err // the error of the tool
+			return nil, err // of the tool, if the task failed
 		case isWire && wire.Code == jsonrpc.CodeInvalidParams:
 			return nil, fmt.Errorf("%w: the server does not know its task %s any more: %w", tramontane.ErrOutcomeUnknown, k.id(), err)
 		case isWire && (wire.Code == jsonrpc.CodeMethodNotFound || wire.Code == jsonrpc.CodeInvalidRequest || wire.Code == codeNoCapability),

@@ -280,6 +280,13 @@ func TestTaskFails(t *testing.T) {
 			}, want: "its task t-1 failed: no disk: the server answered with error -32603: disk full"},
 		{name: "failed", era: modern, states: []string{working, `"status":"failed","error":{"code":-32603,"message":"disk full"}`},
 			want: "its task t-1 failed: error -32603: disk full"},
+		{name: "result expired", era: legacy, states: []string{working, `"status":"completed"`},
+			answer: func(method string) (string, error) {
+				if method == "tasks/result" {
+					return "", unknownTask
+				}
+				return "", nil
+			}, want: "its task t-1 is completed, and its result cannot be had", unknown: true},
 		{name: "without a result", era: modern, states: []string{working, `"status":"completed"`}, want: "has no result", unknown: true},
 		{name: "forgotten", era: legacy, answer: func(method string) (string, error) {
 			if method == "tasks/get" {
