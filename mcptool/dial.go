@@ -87,11 +87,17 @@ func (c *dialedConn) next(ctx context.Context) (jsonrpc.Message, error) {
 	}
 	if c.pending == nil {
 		pending := make(chan received, 1)
-		c.pending = pending
+		c.mu.Lock()
+		if err := c.err; err != nil { // Close may wait already
+			c.mu.Unlock()
+			return nil, err
+		}
 		c.running.Go(func() {
 			msg, err := c.conn.Read(ctx)
 			pending <- received{msg, err}
 		})
+		c.mu.Unlock()
+		c.pending = pending
 	}
 	select {
 	case r := <-c.pending:
