@@ -1,6 +1,7 @@
 package mcptool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -269,6 +270,7 @@ func (s *Server) start(ctx context.Context) (*session, error) {
 	sess, conn, how, err := s.negotiate(startCtx, how, limit)
 	var timeout *timeoutError
 	errors.As(context.Cause(startCtx), &timeout)
+	var refused *refusedError
 	switch {
 	case err == nil:
 		how.version = sess.InitializeResult().ProtocolVersion
@@ -290,6 +292,8 @@ func (s *Server) start(ctx context.Context) (*session, error) {
 		return nil, fmt.Errorf("%s: start: no answer to the handshake within %v", s, limit)
 	case conn == nil:
 		return nil, oneLine(fmt.Errorf("%s: start: %w", s, err))
+	case errors.As(err, &refused): // which ended the link
+		return nil, oneLine(fmt.Errorf("%s: start: %w%s", s, err, conn.lastWords()))
 	case conn.ended() != nil && conn.ended() != errClosed:
 		return nil, oneLine(fmt.Errorf("%s: start: %w", s, conn.ended()))
 	default:
@@ -378,7 +382,7 @@ func (s *Server) dial(ctx context.Context, how manner) (*session, link, error) {
 	cs, err := client.Connect(ctx, t, &opts)
 	if err != nil {
 		conn.Close()
-		return nil, conn, err
+		return nil, conn, cmp.Or(t.probe.refusal(), err)
 	}
 	return &session{ClientSession: cs, conn: t, began: time.Now(), gone: make(chan struct{})}, conn, nil
 }

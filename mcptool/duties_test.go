@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -210,5 +213,63 @@ func TestNoResponses(t *testing.T) {
 		if strings.HasPrefix(sent, "{") {
 			t.Errorf("the response %s was sent", sent)
 		}
+	}
+}
+
+// A server that refuses the probe as only a newer one does is not asked as an
+// older one, over HTTP or stdio, and what it said is told.
+func TestNoInitializeAfterNewErrors(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		members string
+		want    []string // in the error
+		older   bool
+	}{
+		{`"error":{"code":-32022,"message":"too_old","data":{"supported":["2027-01-01"]}}`, []string{"-32022", "too_old", "2027-01-01", "2026-07-28"}, false},
+		{`"error":{"code":-32022,"message":"too_old"}`, []string{"-32022", "too_old"}, false},
+		{`"error":{"code":-32021,"message":"needs_roots"}`, []string{"-32021", "needs_roots"}, false},
+		{`"error":{"code":-32020,"message":"mismatch"}`, []string{"-32020", "mismatch"}, false},
+		{`"result":{"supportedVersions":["2027-01-01"],"capabilities":{}}`, []string{"2027-01-01", "2026-07-28"}, false},
+		{`"error":{"code":-32022,"message":"too_new","data":{"supported":["2025-06-18"]}}`, []string{"too_new"}, true},
+		{`"error":{"code":-32601,"message":"no"}`, []string{"no"}, true},
+	}
+	for _, tt := range tests {
+		check := func(via string, s *mcptool.Server, got func() []string) {
+			t.Helper()
+			err := s.Connect(t.Context())
+			s.Close()
+			if err == nil {
+				t.Fatalf("%s, %s: no error", via, tt.members)
+			}
+			for _, part := range tt.want {
+				if !strings.Contains(err.Error(), part) && !(via == "stdio" && tt.older) {
+					t.Errorf("%s, %s: error %v does not tell %s", via, tt.members, err, part)
+				}
+			}
+			if sent := got(); slices.Contains(sent, "initialize") != tt.older || !slices.Contains(sent, "server/discover") {
+				t.Errorf("%s, %s: %v was sent", via, tt.members, sent)
+			}
+		}
+		h := &newHTTP{answer: func(*http.Request, string, string) string { return tt.members }}
+		check("http", h.serve(t), h.got)
+
+		log := filepath.Join(t.TempDir(), "log")
+		script := `while read -r line; do
+			case "$line" in *'"id":'*)
+				echo "$line" | sed 's/.*"method":"\([^"]*\)".*/\1/' >> "$1"
+				echo '{"jsonrpc":"2.0","id":'$(echo "$line" | sed 's/.*"id":\([^,}]*\).*/\1/')",$2}" ;;
+			esac
+		done`
+		if _, err := exec.LookPath("sh"); err != nil {
+			t.Skip("there is no sh")
+		}
+		local := &mcptool.Server{Name: "test", Command: "sh", Args: []string{"-c", script, "sh", log, tt.members}}
+		check("stdio", local, func() []string {
+			data, err := os.ReadFile(log)
+			if err != nil {
+				t.Error(err)
+			}
+			return strings.Fields(string(data))
+		})
 	}
 }

@@ -44,6 +44,7 @@ type tap struct {
 	mark    *jsonrpc.Request // to be passed on next
 
 	handshake handshake
+	probe     probe
 
 	// subscribed says that notices of changed tools come, in protocol versions
 	// in which that has to be asked for.
@@ -130,6 +131,7 @@ func (t *tap) Read(ctx context.Context) (jsonrpc.Message, error) {
 				m.Error = &answeredError{wire}
 			}
 			t.handshake.answered(m)
+			t.probe.answered(m)
 			if id := t.listen.Load(); id != nil && *id == m.ID {
 				// No notice comes from now on, so nothing that we know holds.
 				t.subscribed.Store(false)
@@ -236,6 +238,9 @@ func (t *tap) Write(ctx context.Context, msg jsonrpc.Message) error {
 	case *jsonrpc.Request:
 		switch {
 		case m.Method == "initialize":
+			if err := t.probe.refusal(); err != nil {
+				return err // dial passes it on
+			}
 			t.older.Store(true)
 		case m.Method == "notifications/roots/list_changed" && !t.older.Load():
 			return nil // later versions have no such notice, and the SDK sends it
@@ -244,6 +249,7 @@ func (t *tap) Write(ctx context.Context, msg jsonrpc.Message) error {
 			break
 		}
 		t.handshake.sent(m)
+		t.probe.sent(m)
 		msg = addMembers(ctx, m)
 		if m.Method == "subscriptions/listen" {
 			if tellsOfTools(m.Params) {
