@@ -347,6 +347,8 @@ func TestLoadConfigErrors(t *testing.T) {
 		{`{"servers": {"a": {"command": "x", "envFile": "nonesuch.env"}}}`, []string{`server "a": "envFile": open`, "nonesuch.env"}},
 		{`{"servers": {"a": {"command": "x", "envFile": "."}}}`, []string{`no regular file`}},
 		{`{"servers": {"a": {"url": "https://x.example", "oauth": {"grant": "password"}}}}`, []string{`"grant"`, `want "client_credentials" or "jwt-bearer"`}},
+		{`{"servers": {"a": {"url": "https://x.example", "oauth": {"grant": "jwt-bearer"}}}}`, []string{`"jwt-bearer" and "jwtFile" need each other`}},
+		{`{"servers": {"a": {"url": "https://x.example", "oauth": {"jwtFile": "token"}}}}`, []string{`"jwt-bearer" and "jwtFile" need each other`}},
 		{`{"servers": {"a": {"command": "x", "cwd": ""}}}`, []string{`"cwd": the path is empty`}},
 		{`{"servers": {"a": {"command": "x", "timeout": -1}}}`, []string{`"timeout": want a time`}},
 		{`{"servers": {"a": {"command": "x", "timeout": 1e300}}}`, []string{`"timeout": want a time`}},

@@ -19,7 +19,8 @@ import (
 // They stand under "oauth", as Claude Code, VS Code and Gemini CLI write them
 // (clientId, clientSecret, scopes, callbackPort, redirectUri), or under "auth",
 // as Cursor does (CLIENT_ID, CLIENT_SECRET, scopes). Those that only this program
-// has are clientMetadataUrl, issuer and allowHosts.
+// has are clientMetadataUrl, issuer, allowHosts, privateKey and privateKeyFile,
+// and grant and jwtFile for servers that let in the program itself.
 type OAuth struct {
 	// Grant is how a token is come by: "client_credentials" for the program itself,
 	// "jwt-bearer" for a workload whose platform puts its JWT in JWTFile. If empty, a
@@ -31,7 +32,7 @@ type OAuth struct {
 	ClientSecret string
 
 	// PrivateKey belongs to ClientID or MetadataURL, in PEM; PrivateKeyFile has it
-	// in a file. If both are empty, there is none.
+	// in a file, and counts if both are set. If both are empty, there is none.
 	PrivateKey, PrivateKeyFile string
 
 	// MetadataURL is that of a client metadata document.
@@ -485,6 +486,9 @@ func (r *serverReader) readOAuth(m member) error {
 		if err != nil {
 			return err
 		}
+	}
+	if (o.Grant == "jwt-bearer") != (o.JWTFile != "") {
+		return r.errorf(m.value, `"grant": "jwt-bearer" and "jwtFile" need each other`)
 	}
 	return nil
 }
