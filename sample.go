@@ -47,12 +47,16 @@ type SampleReply struct {
 // to [Tool.Call] or [Toolset.Tools].
 //
 // The error is [ErrNoRun] in any other ctx, and after the run has ended;
-// otherwise it is one of the API. Sample is safe for concurrent use.
+// otherwise it is one of the API, or that of a ctx or a run that ended meanwhile.
+// Sample is safe for concurrent use.
 func Sample(ctx context.Context, req *SampleRequest) (*SampleReply, error) {
 	d, ok := ctx.Value(samplerKey{}).(*driver)
 	if !ok || d.ctx.Err() != nil {
 		return nil, ErrNoRun
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(d.ctx, cancel)() // the values of ctx may have outlived its call
 	model, err := d.sampleModel(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("sample: %w", err)

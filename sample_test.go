@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mistral"
@@ -85,6 +89,48 @@ func TestSample(t *testing.T) {
 	}
 	if _, err := tramontane.Sample(t.Context(), new(tramontane.SampleRequest)); !errors.Is(err, tramontane.ErrNoRun) {
 		t.Errorf("Sample outside of a run: %v, want ErrNoRun", err)
+	}
+}
+
+// A request for the model ends with its run, whatever became of its context.
+func TestSampleEndsWithItsRun(t *testing.T) {
+	asked := make(chan struct{})
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), `"store":false`) {
+			close(asked)
+			<-r.Context().Done()
+			return
+		}
+		outputs := message("Done.")
+		if !strings.Contains(string(body), "function.result") {
+			outputs = call("a", "locate", `{"name":"A"}`)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"object":"conversation.response","conversation_id":"conv_1","outputs":[%s],"usage":{}}`, outputs)
+	}))
+	defer api.Close()
+	ended := make(chan error, 1)
+	locate := tramontane.Func("locate", "", func(ctx context.Context, _ place) (string, error) {
+		go func() {
+			_, err := tramontane.Sample(context.WithoutCancel(ctx), &tramontane.SampleRequest{Inputs: tramontane.UserText("Which town?")})
+			ended <- err
+		}()
+		<-asked
+		return "here", nil
+	}, nil)
+	runner := &tramontane.Runner{Client: &mistral.Client{BaseURL: api.URL, HTTPClient: api.Client()}, Model: "m", Tools: []tramontane.Tool{locate}}
+	if _, err := runner.Run(t.Context(), tramontane.UserText("Where?"), nil); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("Sample: %v, want it cancelled", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the request for the model outlives the run")
+		api.CloseClientConnections()
 	}
 }
 
