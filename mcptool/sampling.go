@@ -47,8 +47,9 @@ type Sampling struct {
 	// zero, it is 4096.
 	MaxTokens int
 
-	// MaxPerCall is how many requests a server may make in one call. If zero, it
-	// is 16; if negative, there is no limit.
+	// MaxPerCall is how many requests a server may make in one call. Those of
+	// which no call is known count together, from the start of one call to that
+	// of the next. If zero, it is 16; if negative, there is no limit.
 	MaxPerCall int
 }
 
@@ -137,11 +138,7 @@ func (s *Server) sample(ctx context.Context, wire *mcp.CreateMessageWithToolsReq
 			return nil, err
 		}
 	}
-	model := s.Sampling.Model
-	if model == nil {
-		model = askRun
-	}
-	answer, err := model(caller, req)
+	answer, err := s.askModel(caller, req)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -234,7 +231,10 @@ func (s *Server) countSample(ctx context.Context) bool {
 		most = defaultMaxPerCall
 	}
 	n, ok := ctx.Value(samplesKey{s}).(*atomic.Int32)
-	return !ok || n.Add(1) <= int32(most) || most < 0
+	if !ok {
+		n = &s.stray
+	}
+	return most < 0 || int(n.Add(1)) <= most
 }
 
 // sampleRequest reads what the server asks.
@@ -289,6 +289,21 @@ func (s *Server) sampleRequest(ctx context.Context, params *mcp.CreateMessageWit
 		req.Messages = append(req.Messages, message)
 	}
 	return req, nil
+}
+
+// askModel has a model answer. A panic of the program's own Model is an error:
+// it may be in a goroutine that nobody else would recover.
+func (s *Server) askModel(ctx context.Context, req *SampleRequest) (_ *SampleAnswer, err error) {
+	if s.Sampling.Model == nil {
+		return askRun(ctx, req)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.logger().ErrorContext(ctx, "sampling panicked", "server", s.Name, "panic", p, "stack", string(debug.Stack()))
+			err = errors.New("it panicked")
+		}
+	}()
+	return s.Sampling.Model(ctx, req)
 }
 
 // askRun has the model of the run answer.

@@ -203,6 +203,9 @@ func TestSamplingPolicy(t *testing.T) {
 		"broken model": {sampling: &mcptool.Sampling{Model: func(context.Context, *mcptool.SampleRequest) (*mcptool.SampleAnswer, error) {
 			return nil, errors.New("secret")
 		}}, params: question("x"), want: "gave no answer"},
+		"panicking model": {sampling: &mcptool.Sampling{Model: func(context.Context, *mcptool.SampleRequest) (*mcptool.SampleAnswer, error) {
+			panic("secret")
+		}}, params: question("x"), want: "gave no answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eras(t, func(t *testing.T, server *mcp.Server, s *mcptool.Server) {
@@ -234,6 +237,35 @@ func TestSamplingWithoutARun(t *testing.T) {
 			t.Errorf("the call says %q", got)
 		}
 	})
+}
+
+// A server that asks outside of calls is bounded, too, if the program has a
+// model for it.
+func TestSamplingBetweenCalls(t *testing.T) {
+	server := mcp.NewServer(&mcp.Implementation{Name: "asks", Version: "1"}, nil)
+	server.AddReceivingMiddleware(refuse("server/discover"))
+	addTool(server, "t", func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) { return said(""), nil })
+	s := memoryServer(t, server)
+	s.Sampling = &mcptool.Sampling{MaxPerCall: 2, Model: func(context.Context, *mcptool.SampleRequest) (*mcptool.SampleAnswer, error) {
+		return &mcptool.SampleAnswer{Model: "m", Text: "x"}, nil
+	}}
+	tool := start(t, s)["t"]
+	for range 2 {
+		answers := 0
+		for ss := range server.Sessions() {
+			for range 5 {
+				if _, err := ss.CreateMessageWithTools(t.Context(), question("x")); err == nil {
+					answers++
+				} else if !strings.Contains(err.Error(), "too often") {
+					t.Error(err)
+				}
+			}
+		}
+		if answers != 2 {
+			t.Errorf("%d requests are answered, want 2", answers)
+		}
+		toldBy(t, tool) // counts anew
+	}
 }
 
 // The time of the model is time of the call; that of a person is not.

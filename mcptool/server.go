@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -207,6 +208,7 @@ type Server struct {
 	roots     roots         // that the server is told of
 	watched   watched       // resources that somebody is told about
 	skills    skillShelf    // that were listed or loaded
+	stray     atomic.Int32  // requests for a model in no known call, since the last one began
 
 	mu         sync.Mutex // guards the fields below
 	session    *session   // the last one, which may have ended

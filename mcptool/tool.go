@@ -174,6 +174,7 @@ func (s *Server) track(ctx context.Context, call *tramontane.Call, d *deadline, 
 	}
 	if token == "" {
 		s.calls++
+		s.stray.Store(0)
 		u.token = strconv.Itoa(s.calls)
 	}
 	if s.underway == nil {
