@@ -98,7 +98,8 @@ func (Crash) fault()        {}
 
 // Break makes the server fail in the given way at the given requests, until
 // [Server.Mend]. Of several faults at one request the first that was set comes,
-// and all count it. Break panics if the server's transport has no such fault.
+// and all count it. Break panics if the server's transport has no such fault, and if
+// fault is nil or a pointer.
 func (s *Server) Break(at At, fault Fault) {
 	switch fault.(type) {
 	case Status, Garbage:
@@ -107,6 +108,9 @@ func (s *Server) Break(at At, fault Fault) {
 		}
 	case EndlessPages:
 		at.Method = cmp.Or(at.Method, "tools/list")
+	case NoAnswer, Delay, Cut, Reply, LoseSession, Crash:
+	default: // pointers have the methods as well
+		panic(fmt.Sprintf("mcptest: %T is no fault: leave out the &", fault))
 	}
 	at.Method = cmp.Or(at.Method, "tools/call")
 	s.mu.Lock()

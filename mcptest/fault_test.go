@@ -268,14 +268,23 @@ func TestBreakListening(t *testing.T) {
 }
 
 func TestNoSuchFault(t *testing.T) {
-	for _, fault := range []mcptest.Fault{mcptest.Status{}, mcptest.Garbage{}} {
+	for _, tt := range []struct {
+		fault mcptest.Fault
+		want  string
+	}{
+		{mcptest.Status{}, "set Transport"},
+		{mcptest.Garbage{}, "set Transport"},
+		{&mcptest.Cut{}, "leave out the &"},
+		{&mcptest.Crash{}, "leave out the &"},
+		{nil, "no fault"},
+	} {
 		func() {
 			defer func() {
-				if r := recover(); r == nil || !strings.Contains(fmt.Sprint(r), "set Transport") {
-					t.Errorf("%T in memory: %v, want a panic that says what to do", fault, r)
+				if r := recover(); r == nil || !strings.Contains(fmt.Sprint(r), tt.want) {
+					t.Errorf("%T in memory: %v, want a panic that says %q", tt.fault, r, tt.want)
 				}
 			}()
-			new(mcptest.Server).Break(mcptest.At{}, fault)
+			new(mcptest.Server).Break(mcptest.At{}, tt.fault)
 		}()
 	}
 }
