@@ -254,8 +254,13 @@ func (s *Server) dial(ctx context.Context) (mcp.Transport, error) {
 		return nil, errors.New("the server is down")
 	}
 	near, far := mcp.NewInMemoryTransports()
-	if _, err := i.mcp.Connect(ctx, i.newWire(far, nil), nil); err != nil {
+	ss, err := i.mcp.Connect(ctx, i.newWire(far, nil), nil)
+	if err != nil {
 		return nil, err
+	}
+	if i.life.Err() != nil { // it ended meanwhile, and knew nothing of this session
+		ss.Close()
+		return nil, errors.New("the server is down")
 	}
 	return near, nil
 }
