@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mcptool"
 )
 
@@ -272,4 +274,67 @@ func TestNoInitializeAfterNewErrors(t *testing.T) {
 			return strings.Fields(string(data))
 		})
 	}
+}
+
+// A list whose cursor goes stale in the middle begins anew, once.
+func TestStaleCursor(t *testing.T) {
+	t.Parallel()
+	items := map[string]string{
+		"tools/list":               `"tools":[{"name":%q,"inputSchema":{"type":"object"}}]`,
+		"prompts/list":             `"prompts":[{"name":%q}]`,
+		"resources/list":           `"resources":[{"uri":%q,"name":"n"}]`,
+		"resources/templates/list": `"resourceTemplates":[{"uriTemplate":%q,"name":"n"}]`,
+	}
+	// What a list gives with a cursor that is refused so often, or nil for an
+	// error.
+	for stale, want := range map[int][]string{0: {"a", "b"}, 1: {"a", "b"}, 2: nil} {
+		refused := make(map[string]int)
+		var mu sync.Mutex
+		h := &newHTTP{answer: func(_ *http.Request, method, params string) string {
+			item, ok := items[method]
+			if !ok {
+				return ""
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case !strings.Contains(params, `"cursor"`):
+				return `"result":{"resultType":"complete","nextCursor":"c",` + fmt.Sprintf(item, "a") + `}`
+			case refused[method] < stale:
+				refused[method]++
+				return `"error":{"code":-32602,"message":"stale cursor"}`
+			}
+			return `"result":{"resultType":"complete",` + fmt.Sprintf(item, "b") + `}`
+		}}
+		s := h.serve(t)
+		check := func(what string, got []string, err error) {
+			t.Helper()
+			if (err != nil) != (want == nil) || want != nil && !slices.Equal(got, want) {
+				t.Errorf("%s, stale %d times: %v, %v; want %v", what, stale, got, err, want)
+			}
+		}
+		tools, err := s.Tools(t.Context())
+		var names []string
+		for _, tool := range tools {
+			names = append(names, strings.TrimPrefix(tool.Definition().Name, "test_"))
+		}
+		check("tools", names, err)
+		names, err = namesOf(s.Prompts(t.Context()), func(p *mcptool.Prompt) string { return p.Name })
+		check("prompts", names, err)
+		names, err = namesOf(s.Resources(t.Context()), func(r *tramontane.ResourceLink) string { return r.URI })
+		check("resources", names, err)
+		names, err = namesOf(s.ResourceTemplates(t.Context()), func(r *mcptool.ResourceTemplate) string { return r.URITemplate })
+		check("templates", names, err)
+	}
+}
+
+// namesOf returns the names of what is listed, until its first error.
+func namesOf[T any](list iter.Seq2[T, error], name func(T) string) (names []string, err error) {
+	for item, err := range list {
+		if err != nil {
+			return names, err
+		}
+		names = append(names, name(item))
+	}
+	return names, nil
 }

@@ -45,7 +45,8 @@ type PromptMessage struct {
 // needed: page by page, as the sequence is ranged over. A server without prompts
 // has an empty sequence. To range over it again is to ask again.
 func (s *Server) Prompts(ctx context.Context) iter.Seq2[*Prompt, error] {
-	return pages(ctx, s, "list prompts", func(ctx context.Context, sess *session, cursor string) ([]*Prompt, string, error) {
+	key := func(p *Prompt) string { return p.Name }
+	return pages(ctx, s, "list prompts", key, func(ctx context.Context, sess *session, cursor string) ([]*Prompt, string, error) {
 		if caps := sess.InitializeResult().Capabilities; caps != nil && caps.Prompts == nil {
 			return nil, "", nil
 		}

@@ -37,7 +37,8 @@ type ResourceTemplate struct {
 // needed: page by page, as the sequence is ranged over. A server without
 // resources has an empty sequence. To range over it again is to ask again.
 func (s *Server) Resources(ctx context.Context) iter.Seq2[*tramontane.ResourceLink, error] {
-	return pages(ctx, s, "list resources", func(ctx context.Context, sess *session, cursor string) ([]*tramontane.ResourceLink, string, error) {
+	key := func(r *tramontane.ResourceLink) string { return r.URI }
+	return pages(ctx, s, "list resources", key, func(ctx context.Context, sess *session, cursor string) ([]*tramontane.ResourceLink, string, error) {
 		if caps := sess.InitializeResult().Capabilities; caps != nil && caps.Resources == nil {
 			return nil, "", nil
 		}
@@ -58,7 +59,8 @@ func (s *Server) Resources(ctx context.Context) iter.Seq2[*tramontane.ResourceLi
 // ResourceTemplates returns the templates of the server's resources, as
 // [Server.Resources] does the resources.
 func (s *Server) ResourceTemplates(ctx context.Context) iter.Seq2[*ResourceTemplate, error] {
-	return pages(ctx, s, "list resource templates", func(ctx context.Context, sess *session, cursor string) ([]*ResourceTemplate, string, error) {
+	key := func(t *ResourceTemplate) string { return t.URITemplate }
+	return pages(ctx, s, "list resource templates", key, func(ctx context.Context, sess *session, cursor string) ([]*ResourceTemplate, string, error) {
 		if caps := sess.InitializeResult().Capabilities; caps != nil && caps.Resources == nil {
 			return nil, "", nil
 		}
@@ -102,9 +104,18 @@ func notFound(err error) error {
 	return err
 }
 
+// staleCursor reports whether err, of the page at cursor, says that the cursor is
+// no good any more: the list begins anew then (specification 2026-07-28,
+// "Pagination").
+func staleCursor(err error, cursor string) bool {
+	var wire *jsonrpc.Error
+	return cursor != "" && errors.As(err, &wire) && wire.Code == jsonrpc.CodeInvalidParams
+}
+
 // pages asks for a list until its last page. A server that does not know the
-// method has nothing to list.
-func pages[T any](ctx context.Context, s *Server, what string, fetch func(context.Context, *session, string) ([]T, string, error)) iter.Seq2[T, error] {
+// method has nothing to list. If a cursor goes stale the list begins anew, once,
+// without the items that were given out, which are known by their keys.
+func pages[T any](ctx context.Context, s *Server, what string, key func(T) string, fetch func(context.Context, *session, string) ([]T, string, error)) iter.Seq2[T, error] {
 	type page struct {
 		items []T
 		next  string
@@ -112,6 +123,8 @@ func pages[T any](ctx context.Context, s *Server, what string, fetch func(contex
 	return func(yield func(T, error) bool) {
 		var none T
 		cursor := ""
+		given := make(map[string]bool)
+		again := false
 		for n := 1; ; n++ {
 			p, err := ask(ctx, s, what, func(ctx context.Context, sess *session) (page, error) {
 				items, next, err := fetch(ctx, sess, cursor)
@@ -121,11 +134,18 @@ func pages[T any](ctx context.Context, s *Server, what string, fetch func(contex
 			switch {
 			case errors.As(err, &wire) && wire.Code == jsonrpc.CodeMethodNotFound:
 				return
+			case staleCursor(err, cursor) && !again:
+				again, cursor = true, ""
+				continue
 			case err != nil:
 				yield(none, err)
 				return
 			}
 			for _, item := range p.items {
+				if again && given[key(item)] {
+					continue
+				}
+				given[key(item)] = true
 				if !yield(item, nil) {
 					return
 				}

@@ -157,7 +157,8 @@ func (s *Server) Skills(ctx context.Context) iter.Seq2[*Skill, error] {
 
 // skillPages is Skills. It sets ttl to how long all of the answer holds.
 func (s *Server) skillPages(ctx context.Context, ttl *time.Duration) iter.Seq2[*Skill, error] {
-	return pages(ctx, s, "list skills", func(ctx context.Context, sess *session, cursor string) ([]*Skill, string, error) {
+	key := func(sk *Skill) string { return sk.URI }
+	return pages(ctx, s, "list skills", key, func(ctx context.Context, sess *session, cursor string) ([]*Skill, string, error) {
 		if !sess.hasSkills() {
 			return nil, "", nil
 		}

@@ -164,6 +164,7 @@ func (s *Server) listPages(ctx context.Context, sess *session) (got toolAnswer, 
 	params := &mcp.ListToolsParams{}
 	seen := make(map[string]bool)
 	var refused error
+	again := false
 	for page := 1; ; page++ {
 		raw, err := s.request(ctx, sess, nil, func(ctx context.Context) (json.RawMessage, error) {
 			return rawResult(sess.ListTools(ctx, params))
@@ -172,6 +173,12 @@ func (s *Server) listPages(ctx context.Context, sess *session) (got toolAnswer, 
 		if errors.As(err, &wire) && wire.Code == jsonrpc.CodeMethodNotFound {
 			break // a server of prompts or resources only
 		}
+		if staleCursor(err, params.Cursor) && !again {
+			again, refused, got = true, nil, toolAnswer{}
+			clear(seen)
+			params = &mcp.ListToolsParams{}
+			continue
+		}
 		if err != nil {
 			return toolAnswer{}, oneLine(fmt.Errorf("%s: list tools: %w", s, err))
 		}
@@ -179,7 +186,7 @@ func (s *Server) listPages(ctx context.Context, sess *session) (got toolAnswer, 
 		if err := json.Unmarshal(raw, &list); err != nil {
 			return toolAnswer{}, fmt.Errorf("%s: list tools: the answer is malformed: %w", s, err)
 		}
-		if holds := time.Duration(list.TTL * float64(time.Millisecond)); page == 1 || holds < got.ttl {
+		if holds := time.Duration(list.TTL * float64(time.Millisecond)); params.Cursor == "" || holds < got.ttl {
 			got.ttl = holds
 		}
 		got.private = got.private || list.Scope == "private"
