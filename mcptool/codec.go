@@ -34,7 +34,8 @@ type carried int
 const (
 	carriedAlways carried = iota
 	carriedAsking         // if it asks for input
-	carriedNever          // but what the SDK would do with it is ours to say
+	carriedNever          // it is only checked
+	carriedUnkept         // it is checked, and the SDK is not to keep it
 )
 
 // note keeps what decode must know of a request, or of the end of one, that is
@@ -46,6 +47,8 @@ func (c *codec) note(req *jsonrpc.Request) {
 	case "prompts/get", "resources/read":
 		c.carry(req.ID, carriedAsking)
 	case "prompts/list", "resources/list", "resources/templates/list":
+		c.carry(req.ID, carriedUnkept)
+	case "completion/complete", "skills/list", "skills/get":
 		c.carry(req.ID, carriedNever)
 	case "notifications/cancelled":
 		var params struct {
@@ -160,6 +163,16 @@ func (c *codec) take(msg jsonrpc.Message) jsonrpc.Message {
 		return resp
 	case how == carriedAlways, how == carriedAsking && asksForInput(resp.Result):
 		return &jsonrpc.Response{ID: resp.ID, Error: &carriedResult{resp.Result}}
+	}
+	var result struct {
+		Type string `json:"resultType"`
+	}
+	json.Unmarshal(resp.Result, &result) // the SDK says what is wrong with it
+	if err := checkKind(result.Type); err != nil {
+		return &jsonrpc.Response{ID: resp.ID, Error: err}
+	}
+	if how == carriedNever {
+		return resp
 	}
 	return &jsonrpc.Response{ID: resp.ID, Result: unkept(resp.Result)}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/tramontane-dev/tramontane"
 )
@@ -44,8 +45,19 @@ func asksForInput(raw json.RawMessage) bool {
 	return json.Unmarshal(raw, &r) == nil && (r.Type == "input_required" || r.Type == "" && r.Requests != nil)
 }
 
+// checkKind returns an error if a resultType is none that a result can have here:
+// such a result is invalid (specification 2026-07-28, "Responses"). Servers of
+// earlier versions give none.
+func checkKind(kind string) error {
+	if kind == "" || kind == "complete" {
+		return nil
+	}
+	return fmt.Errorf("the server answered with an unknown kind of result, %.100q", kind)
+}
+
 // decodeResult decodes the result of tools/call. It never fails: the tool has
-// run, so what cannot be understood is kept as it came.
+// run, so what cannot be understood is kept as it came. A result of an unknown
+// kind is also an error, for the model to see.
 func decodeResult(raw json.RawMessage) *tramontane.ToolResult {
 	var r struct {
 		Content    []content       `json:"content"`
@@ -56,9 +68,12 @@ func decodeResult(raw json.RawMessage) *tramontane.ToolResult {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return &tramontane.ToolResult{Content: []tramontane.Content{&tramontane.UnknownContent{Raw: raw}}}
 	}
-	if r.Type != "" && r.Type != "complete" {
+	if err := checkKind(r.Type); err != nil {
 		// For example a task, whose id would be lost in an empty success.
-		return &tramontane.ToolResult{Content: []tramontane.Content{&tramontane.UnknownContent{Type: r.Type, Raw: raw}}}
+		return &tramontane.ToolResult{IsError: true, Content: []tramontane.Content{
+			&tramontane.TextContent{Text: err.Error() + ":"},
+			&tramontane.UnknownContent{Type: r.Type, Raw: raw},
+		}}
 	}
 	res := &tramontane.ToolResult{IsError: r.IsError}
 	if string(r.Structured) != "null" {
@@ -144,6 +159,7 @@ type toolPage struct {
 	NextCursor string            `json:"nextCursor"`
 	TTL        float64           `json:"ttlMs"`
 	Scope      string            `json:"cacheScope"`
+	Type       string            `json:"resultType"`
 }
 
 func decodeTool(raw json.RawMessage) (*listedTool, error) {

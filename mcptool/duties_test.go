@@ -328,6 +328,60 @@ func TestStaleCursor(t *testing.T) {
 	}
 }
 
+// A result of an unknown kind is an error that names it. That of a tool, which
+// has run, is kept with it.
+func TestUnknownResultType(t *testing.T) {
+	t.Parallel()
+	odd := true
+	h := &newHTTP{answer: func(_ *http.Request, method, _ string) string {
+		switch {
+		case method == "server/discover":
+			return `"result":{"resultType":"complete","supportedVersions":["2026-07-28"],` +
+				`"capabilities":{"tools":{},"resources":{},"prompts":{},"completions":{},"extensions":{"io.modelcontextprotocol/skills":{}}}}`
+		case method == "tools/list" && !odd:
+			return `"result":{"resultType":"complete","tools":[{"name":"a","inputSchema":{"type":"object"}}]}`
+		}
+		return `"result":{"resultType":"odd","content":[{"type":"text","text":"paid"}],"tools":[],"prompts":[],"resources":[],"resourceTemplates":[],"contents":[],"messages":[],"completion":{"values":[]},"skills":[]}`
+	}}
+	s := h.serve(t)
+	ctx := t.Context()
+	requests := map[string]func() error{
+		"tools":  func() error { _, err := s.Tools(ctx); return err },
+		"prompt": func() error { _, err := s.Prompt(ctx, "p", nil); return err },
+		"read":   func() error { _, err := s.ReadResource(ctx, "x:a"); return err },
+		"prompts": func() error {
+			_, err := namesOf(s.Prompts(ctx), func(*mcptool.Prompt) string { return "" })
+			return err
+		},
+		"resources": func() error {
+			_, err := namesOf(s.Resources(ctx), func(*tramontane.ResourceLink) string { return "" })
+			return err
+		},
+		"templates": func() error {
+			_, err := namesOf(s.ResourceTemplates(ctx), func(*mcptool.ResourceTemplate) string { return "" })
+			return err
+		},
+		"complete": func() error {
+			_, err := s.Complete(ctx, mcptool.CompletionRef{Prompt: "p"}, "a", "", nil)
+			return err
+		},
+		"skills": func() error { _, err := namesOf(s.Skills(ctx), func(*mcptool.Skill) string { return "" }); return err },
+	}
+	for name, request := range requests {
+		if err := request(); err == nil || !strings.Contains(err.Error(), `an unknown kind of result, "odd"`) {
+			t.Errorf("%s: error %v, want one that names the kind", name, err)
+		}
+	}
+	odd = false
+	res, err := start(t, s)["a"].callWith(t, `{}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := res.Text(); !res.IsError || !strings.Contains(text, `an unknown kind of result, "odd"`) || !strings.Contains(text, "paid") {
+		t.Errorf("result %+v of a tool, text %q; want an error with all of it", res, text)
+	}
+}
+
 // namesOf returns the names of what is listed, until its first error.
 func namesOf[T any](list iter.Seq2[T, error], name func(T) string) (names []string, err error) {
 	for item, err := range list {

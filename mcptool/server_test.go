@@ -389,6 +389,7 @@ func TestUnknownKinds(t *testing.T) {
 			&tramontane.UnknownContent{Type: "hologram", Raw: json.RawMessage(`{"type":"hologram","planes":[1,2],"x":1e400}`)},
 		}},
 		{"task", []tramontane.Content{
+			&tramontane.TextContent{Text: `the server answered with an unknown kind of result, "task":`},
 			&tramontane.UnknownContent{Type: "task", Raw: json.RawMessage(`{"resultType":"task","task":{"id":"t-1"}}`)},
 		}},
 	}

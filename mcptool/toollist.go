@@ -186,6 +186,9 @@ func (s *Server) listPages(ctx context.Context, sess *session) (got toolAnswer, 
 		if err := json.Unmarshal(raw, &list); err != nil {
 			return toolAnswer{}, fmt.Errorf("%s: list tools: the answer is malformed: %w", s, err)
 		}
+		if err := checkKind(list.Type); err != nil {
+			return toolAnswer{}, fmt.Errorf("%s: list tools: %w", s, err)
+		}
 		if holds := time.Duration(list.TTL * float64(time.Millisecond)); params.Cursor == "" || holds < got.ttl {
 			got.ttl = holds
 		}
