@@ -26,7 +26,7 @@ func (d *driver) listTools() (event loop.Event, err error) {
 	errs := make([]error, len(d.runner.Toolsets))
 	var asking sync.WaitGroup
 	for i, set := range d.runner.Toolsets {
-		asking.Go(func() { more[i], errs[i] = set.Tools(d.ctx) })
+		asking.Go(func() { more[i], errs[i] = d.toolsSafely(set) })
 	}
 	asking.Wait()
 	// All are told: who mends one at a time starts the program once for each.
@@ -56,6 +56,20 @@ func (d *driver) listTools() (event loop.Event, err error) {
 	}
 	d.tools, d.defined = byName, defined
 	return &loop.ToolsListed{Tools: known}, nil
+}
+
+// toolsSafely asks a Toolset, and turns a panic of it into an error.
+func (d *driver) toolsSafely(set Toolset) (tools []Tool, err error) {
+	if set == nil {
+		return nil, errors.New("a Toolset of the Runner is nil")
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			d.runner.logger().Error("toolset panicked", "type", fmt.Sprintf("%T", set), "panic", p, "stack", string(debug.Stack()))
+			tools, err = nil, fmt.Errorf("toolset %T panicked: %v", set, p)
+		}
+	}()
+	return set.Tools(d.ctx)
 }
 
 func prepareFailed(err error) (loop.Event, error) {

@@ -52,6 +52,14 @@ func TestMistakesEndBeforeTheModelIsCalled(t *testing.T) {
 			}},
 			want: dead.Error() + "\nserver news: no such host",
 		},
+		"nil toolset": {
+			runner: &tramontane.Runner{Model: "m", Toolsets: []tramontane.Toolset{set(named{name: "a"}), nil}},
+			want:   "a Toolset of the Runner is nil",
+		},
+		"toolset that panics": {
+			runner: &tramontane.Runner{Model: "m", Toolsets: []tramontane.Toolset{toolset(func(context.Context) ([]tramontane.Tool, error) { panic("no map") })}},
+			want:   "toolset tramontane_test.toolset panicked: no map",
+		},
 		"two of a name": {
 			runner: &tramontane.Runner{Model: "m", Tools: []tramontane.Tool{named{name: "a"}}, Toolsets: []tramontane.Toolset{set(named{"a", "files"})}},
 			want:   "tool a: the program and server files both have one",

@@ -34,8 +34,8 @@ type Tool interface {
 // those of an MCP server.
 type Toolset interface {
 	// Tools returns the tools, connecting first where that is needed. A run
-	// asks once, before its first request to the model. It must be safe for
-	// concurrent use.
+	// asks once, before its first request to the model, and takes a panic for an
+	// error. It must be safe for concurrent use.
 	Tools(ctx context.Context) ([]Tool, error)
 }
 

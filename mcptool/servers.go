@@ -21,7 +21,10 @@ type Servers []*Server
 // the others.
 func (s Servers) Tools(ctx context.Context) ([]tramontane.Tool, error) {
 	names := make(map[string]bool)
-	for _, server := range s {
+	for i, server := range s {
+		if server == nil {
+			return nil, fmt.Errorf("server %d of the Servers is nil", i)
+		}
 		if names[server.Name] {
 			return nil, fmt.Errorf("%s: there are two servers of this name; rename one", server)
 		}
@@ -81,11 +84,14 @@ func (s *Server) offer(ctx context.Context) ([]*tool, error) {
 	return nil, nil
 }
 
-// Status returns how each server is doing, in their order.
+// Status returns how each server is doing, in their order. That of a nil is the
+// zero value.
 func (s Servers) Status() []Status {
 	all := make([]Status, len(s))
 	for i, server := range s {
-		all[i] = server.Status()
+		if server != nil {
+			all[i] = server.Status()
+		}
 	}
 	return all
 }
@@ -95,7 +101,9 @@ func (s Servers) Close() error {
 	errs := make([]error, len(s))
 	var wg sync.WaitGroup
 	for i, server := range s {
-		wg.Go(func() { errs[i] = server.Close() })
+		if server != nil { // Tools has said so; the others shall end all the same
+			wg.Go(func() { errs[i] = server.Close() })
+		}
 	}
 	wg.Wait()
 	return errors.Join(errs...)

@@ -109,6 +109,9 @@ func (g *Guard) Tools(ctx context.Context) ([]tramontane.Tool, error) {
 	if err != nil {
 		return nil, err // before a server is started
 	}
+	if g.Toolset == nil {
+		return nil, errors.New("mcp guard: its Toolset is nil: set it to what is guarded, such as Servers")
+	}
 	all, err := g.Toolset.Tools(ctx)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tramontane-dev/tramontane"
 	"github.com/tramontane-dev/tramontane/mcptool"
 )
 
@@ -39,5 +40,26 @@ func TestPolicyServerDown(t *testing.T) {
 		if !strings.Contains(log.String(), tt.log) {
 			t.Errorf("rule %s: log %q lacks %q", tt.rule, log.String(), tt.log)
 		}
+	}
+}
+
+// What was forgotten is an error that names it.
+func TestNothingToGuard(t *testing.T) {
+	t.Parallel()
+	up := namedServer(t, "up", "read")
+	for want, set := range map[string]tramontane.Toolset{
+		"mcp guard: its Toolset is nil":  &mcptool.Guard{},
+		"server 1 of the Servers is nil": &mcptool.Guard{Toolset: mcptool.Servers{up, nil}, LockFile: "none"},
+	} {
+		if _, err := set.Tools(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Tools: %v, want %q", err, want)
+		}
+	}
+	servers := mcptool.Servers{nil, up}
+	if got := servers.Status(); len(got) != 2 || got[1].State == "" {
+		t.Errorf("Status = %+v, want the second server's in the second place", got)
+	}
+	if err := servers.Close(); err != nil {
+		t.Error(err)
 	}
 }
