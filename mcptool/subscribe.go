@@ -225,6 +225,9 @@ func (s *Server) leave(ctx context.Context, e *ear) {
 	}
 	w.turn <- struct{}{} // held by one that leaves, if by any: it is bounded
 	defer func() { <-w.turn }()
+	// Until then who comes anew waits for the turn: the server must not get the
+	// end of the old subscription after the begin of the new one.
+	defer s.watched.forget(w)
 	sess := s.watched.abandon(w)
 	if sess == nil || sess.conn.ended() != nil {
 		return
@@ -310,12 +313,18 @@ func (all *watched) abandon(w *watch) *session {
 	if len(w.ears) > 0 {
 		return nil // one came meanwhile
 	}
-	if all.byURI[w.uri] == w {
-		delete(all.byURI, w.uri)
-	}
 	sess := w.sess
 	w.sess, w.stood = nil, false
 	return sess
+}
+
+// forget forgets a watch on which nobody listens any more.
+func (all *watched) forget(w *watch) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if len(w.ears) == 0 && all.byURI[w.uri] == w {
+		delete(all.byURI, w.uri)
+	}
 }
 
 // has reports whether the subscription stands on a session.

@@ -198,6 +198,71 @@ func TestSubscribeRefused(t *testing.T) {
 	}
 }
 
+// Who comes while the last subscription is being ended waits for that: otherwise
+// a server of 2025-11-25 could take in its end as that of the new one.
+func TestSubscribeWhileTheLastEnds(t *testing.T) {
+	sh := newShelf("2025-11-25")
+	ending, end := make(chan struct{}), make(chan struct{})
+	var early atomic.Bool
+	sh.server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+			switch method {
+			case "resources/unsubscribe":
+				select {
+				case ending <- struct{}{}:
+					<-end
+				default: // of the second
+				}
+			case "resources/subscribe":
+				select {
+				case <-end:
+				default:
+					early.Store(sh.subscribed.Load() > 0)
+				}
+			}
+			return next(ctx, method, req)
+		}
+	})
+	s := sh.at(t, "memory", false)
+	var readers sync.WaitGroup
+	readers.Go(func() {
+		for range s.Subscribe(t.Context(), "x:a") {
+			break
+		}
+	})
+	<-ending
+	readers.Go(func() {
+		changed := false
+		for u, err := range s.Subscribe(t.Context(), "x:a") {
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if changed = !u.Anew; changed {
+				break
+			}
+			if err := sh.change(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if !changed {
+			t.Error("the second subscription hears nothing")
+		}
+	})
+	// Nothing is to happen until the end; a request that is in order beside it
+	// shows that one more would have come.
+	for range 50 {
+		if _, err := s.ReadResource(t.Context(), "x:a"); err != nil {
+			t.Error(err)
+		}
+	}
+	close(end)
+	readers.Wait()
+	if early.Load() {
+		t.Error("the subscription was asked for before the end of the one before")
+	}
+}
+
 // The end of the context and that of the server end the sequence, with a word.
 func TestSubscribeEnds(t *testing.T) {
 	shelves(t, func(t *testing.T, sh *shelf, s *mcptool.Server) {
