@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -119,6 +120,8 @@ func TestPrivateIsNotShared(t *testing.T) {
 		return nil
 	}
 	s.CacheDir = t.TempDir()
+	var log lockedBuffer
+	s.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	for _, user := range []string{"ann", "bob"} {
 		ctx := context.WithValue(t.Context(), userKey{}, user)
 		tools, err := s.Tools(ctx)
@@ -144,6 +147,9 @@ func TestPrivateIsNotShared(t *testing.T) {
 		if err != nil || len(contents) != 1 || contents[0].Text != user {
 			t.Errorf("%s: contents %v, %v", user, contents, err)
 		}
+	}
+	if strings.Contains(log.String(), "tools of an mcp server changed") {
+		t.Errorf("the list of another user is taken for a change: %s", log.String())
 	}
 	next := &mcptool.Server{Name: s.Name, URL: s.URL, HeaderFunc: s.HeaderFunc, CacheDir: s.CacheDir, Need: mcptool.Lazy}
 	t.Cleanup(func() { next.Close() })

@@ -224,6 +224,7 @@ type Server struct {
 	known      manner // what worked last
 	tools      int
 	offered    []*listedTool // that runs were given last; nil if none were
+	personal   bool          // each user has a list of their own
 	stale      bool          // the runs know that the server has others now
 	audience   map[context.Context]func() bool
 	underway   map[string]*underway // calls, by their progress tokens

@@ -139,8 +139,12 @@ func (s *Server) listSession(ctx context.Context, sess *session) ([]*listedTool,
 		s.mu.Unlock()
 		return nil, err
 	}
+	personal := got.private && s.HeaderFunc != nil
+	s.mu.Lock()
+	s.personal = personal
+	s.mu.Unlock()
 	switch {
-	case got.private && s.HeaderFunc != nil:
+	case personal:
 		// It is one user's, and the next who asks may be another.
 		return got.tools, nil
 	case sess.legacy() || sess.conn.subscribed.Load():
@@ -260,6 +264,10 @@ func (s *Server) changedTo(listed []*listedTool) {
 	}
 	var gone []string
 	s.mu.Lock()
+	if s.personal {
+		s.mu.Unlock()
+		return // another user's list tells nothing of a change
+	}
 	same := s.offered == nil || slices.EqualFunc(s.offered, listed, func(a, b *listedTool) bool { return bytes.Equal(a.raw, b.raw) })
 	for _, t := range s.offered {
 		if !has[t.Name] {
