@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -73,7 +72,6 @@ func TestOutputSchema(t *testing.T) {
 			if def := tool.Definition(); def.Output == nil {
 				t.Fatal("the definition has no output schema")
 			}
-			began := time.Now()
 			for range 2 {
 				result, err := tool.call(t.Context(), "")
 				if err != nil {
@@ -85,9 +83,6 @@ func TestOutputSchema(t *testing.T) {
 				if got := string(result.Structured); got != row.structured {
 					t.Errorf("structured = %.300s, want %.300s", got, row.structured)
 				}
-			}
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("it took %v", took)
 			}
 			if (row.logged == "") != (log.Len() == 0) || !strings.Contains(log.String(), row.logged) {
 				t.Errorf("log = %.500s, want %q in it", &log, row.logged)
