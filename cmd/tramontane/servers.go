@@ -154,9 +154,9 @@ func (f *serverFlags) loadServers(ctx context.Context, box *toolbox, logger *slo
 func parseServerFlag(flag string) (*mcptool.Server, error) {
 	name, line, ok := strings.Cut(flag, "=")
 	name = strings.TrimSpace(name)
-	if !ok || name == "" || strings.ContainsAny(name, " \t") {
+	if !ok || name == "" || strings.ContainsAny(name, " \t/?") { // as in a URL without a NAME, with "=" in its query
 		// The flag itself may hold a secret.
-		return nil, usageErrorf("--mcp: want 'NAME=COMMAND ARG...' or 'NAME=https://...', with a NAME without spaces, such as --mcp 'files=npx -y @modelcontextprotocol/server-filesystem .'")
+		return nil, usageErrorf("--mcp: want 'NAME=COMMAND ARG...' or 'NAME=https://...', with a NAME that has no space, / or ?, such as --mcp 'files=npx -y @modelcontextprotocol/server-filesystem .'")
 	}
 	if u := strings.TrimSpace(line); strings.HasPrefix(u, "https://") || strings.HasPrefix(u, "http://") {
 		if err := checkURL("--mcp "+name+"=...", u, "https://example.com/mcp"); err != nil {
@@ -171,7 +171,24 @@ func parseServerFlag(flag string) (*mcptool.Server, error) {
 	if len(words) == 0 {
 		return nil, usageErrorf("--mcp %s=: there is no command", name)
 	}
+	if looksRemote(words[0]) {
+		return nil, usageErrorf("--mcp %s=...: this is no command, and a URL begins with https:// or http://", name)
+	}
 	return &mcptool.Server{Name: name, Command: words[0], Args: words[1:]}, nil
+}
+
+// looksRemote reports whether a command looks like an address: it has a scheme,
+// or begins with the name of a host and is no file.
+func looksRemote(command string) bool {
+	if scheme, _, ok := strings.Cut(command, "://"); ok && !strings.Contains(scheme, "/") {
+		return true
+	}
+	host, _, path := strings.Cut(command, "/")
+	if !path || strings.HasPrefix(host, ".") || !strings.ContainsAny(host, ".:") || filepath.VolumeName(command) != "" {
+		return false
+	}
+	_, err := os.Stat(command)
+	return err != nil
 }
 
 // start starts the servers side by side and returns the tools that are used.
