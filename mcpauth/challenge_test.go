@@ -147,7 +147,7 @@ func TestResource(t *testing.T) {
 		{"https://x.example:8443/mcp", place + "/mcp", "https://x.example/mcp", false},
 		{"https://x.example/mcp", place + "/mcp", "https://x.example/mcp/", false},
 	} {
-		u, err := parseServer(tt.server, nil)
+		u, err := parseServer(tt.server)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -262,6 +262,53 @@ func TestAllowHosts(t *testing.T) {
 	}
 }
 
+// A server without https gets requests, but no credentials, and the person
+// learns what would change that.
+func TestServerInTheClear(t *testing.T) {
+	t.Parallel()
+	const server = "http://vm:3901/mcp"
+	store := &mcpauth.MemoryStore{}
+	send := func(login *mcpauth.Login) (*http.Request, error) {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, server, nil)
+		req.Header.Set("X-Api-Key", "k")
+		return req, login.Authorize(req)
+	}
+	says := func(what string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), "name http://vm:3901 in AllowHosts (oauth.allowHosts in a config file)") {
+			t.Errorf("%s: %v, want an error that says what allows it", what, err)
+		}
+	}
+	login := &mcpauth.Login{Server: server, Store: store}
+	req, err := send(login)
+	if err != nil || req.Header.Get("Authorization") != "" {
+		t.Errorf("Authorize with nothing to send: %v, header %q", err, req.Header)
+	}
+	says("refused with 401", login.Refused(req, &http.Response{StatusCode: http.StatusUnauthorized, Body: http.NoBody}))
+	says("a login", login.SignIn(t.Context()))
+	says("a token by hand", login.SetToken(t.Context(), &mcpauth.Token{Access: "secret"}))
+
+	allowed := &mcpauth.Login{Server: server, Store: store, AllowHosts: []string{"http://vm:3901"}}
+	if err := allowed.SetToken(t.Context(), &mcpauth.Token{Access: "secret"}); err != nil {
+		t.Fatal(err)
+	}
+	if req, err := send(allowed); err != nil || req.Header.Get("Authorization") != "Bearer secret" {
+		t.Errorf("Authorize where it is allowed: %v, header %q", err, req.Header)
+	}
+	login = &mcpauth.Login{Server: server, Store: store}
+	req, err = send(login)
+	says("a saved token", err)
+	if req.Header.Get("Authorization") != "" {
+		t.Error("the token is on a request that is not safe")
+	}
+	if err := login.Logout(t.Context(), nil); err != nil {
+		t.Errorf("Logout: %v", err)
+	}
+	if _, err := send(login); err != nil {
+		t.Errorf("Authorize after the logout: %v", err)
+	}
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

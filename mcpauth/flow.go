@@ -202,7 +202,7 @@ func withOffline(r *realm, scopes []string) []string {
 // does so by GET and by the first message of MCP, since some servers refuse only
 // the second.
 func (l *Login) RequiresAuth(ctx context.Context) (bool, error) {
-	if err := l.init(); err != nil {
+	if err := l.initSafe(); err != nil {
 		return false, err
 	}
 	_, required, err := l.probe(ctx)

@@ -12,7 +12,7 @@ import (
 // SignIn has a person log in now, whether or not there are tokens, and also if
 // they said no a moment ago. Requests that need a login meanwhile wait for it.
 func (l *Login) SignIn(ctx context.Context) error {
-	if err := l.init(); err != nil {
+	if err := l.initSafe(); err != nil {
 		return err
 	}
 	if err := l.loadOnce(ctx); err != nil {
@@ -45,7 +45,7 @@ func (l *Login) SignIn(ctx context.Context) error {
 //
 // Most programs set a [Prompter] instead.
 func (l *Login) Begin(ctx context.Context, redirectURL string) (*Flow, error) {
-	if err := l.init(); err != nil {
+	if err := l.initSafe(); err != nil {
 		return nil, err
 	}
 	unlock, err := l.store.Lock(ctx, l.key())
@@ -211,7 +211,7 @@ func (l *Login) saveQuietly(ctx context.Context, rec *record) {
 // [Flow.Exchange] returned, also for another Login of the same server, or one
 // that came by other ways, which then cannot be refreshed.
 func (l *Login) SetToken(ctx context.Context, t *Token) error {
-	if err := l.init(); err != nil {
+	if err := l.initSafe(); err != nil {
 		return err
 	}
 	if t == nil || t.Access == "" || !isHeaderValue(string(t.Access)) {

@@ -40,8 +40,9 @@ const (
 // find at once that a token is no longer good, it is refreshed once, or one
 // person is asked once.
 type Login struct {
-	// Server is the URL of the MCP server: https, or http on this machine.
-	// Required.
+	// Server is the URL of the MCP server: https, or http on this machine. With
+	// http to another host, requests go without credentials, and there is no
+	// login, unless AllowHosts names it. Required.
 	Server string
 
 	// Prompter sends the person to the authorization server. If nil, no person
@@ -117,6 +118,7 @@ type Login struct {
 	once    sync.Once
 	initErr error
 	server  *url.URL
+	clear   error // why no credential may go to the server
 	store   Store
 	web     *web
 
@@ -137,8 +139,13 @@ type stepUp struct {
 
 func (l *Login) init() error {
 	l.once.Do(func() {
-		l.server, l.initErr = parseServer(l.Server, l.AllowHosts)
+		l.server, l.initErr = parseServer(l.Server)
 		if l.initErr != nil {
+			return
+		}
+		l.clear = secureServer(l.server, l.AllowHosts)
+		if l.clear != nil && (l.server.Scheme != "http" || l.server.Hostname() == "") {
+			l.initErr = l.clear
 			return
 		}
 		if l.MetadataURL != "" {
@@ -164,13 +171,22 @@ func (l *Login) init() error {
 	return l.initErr
 }
 
+// initSafe is init for what has a credential go to the server.
+func (l *Login) initSafe() error {
+	if err := l.init(); err != nil {
+		return err
+	}
+	return l.clear
+}
+
 // Authorize sets the access token on a request to the server, if there is one:
 // the saved one, or a new one if that has ended and can be refreshed. Without a
 // token the request stays as it is, and a token that could not be refreshed goes
 // out as it is; the server's answer then tells [Login.Refused] what is wanted.
 //
 // The token goes only to the origin of the server: for another one Authorize
-// returns an error. Whoever sends the request must not follow redirects with it.
+// returns an error, as it does if there is a token and Server is not safe for
+// it. Whoever sends the request must not follow redirects with it.
 func (l *Login) Authorize(req *http.Request) error {
 	if err := l.init(); err != nil {
 		return err
@@ -178,6 +194,9 @@ func (l *Login) Authorize(req *http.Request) error {
 	ctx := req.Context()
 	if err := l.loadOnce(ctx); err != nil {
 		return err
+	}
+	if l.clear != nil && l.keeper.current() != nil {
+		return l.clear
 	}
 	if t := l.keeper.current(); t != nil && t.Refresh != "" && t.ended(early) {
 		// Where that fails, the server's answer to the old token leads to another
@@ -210,6 +229,9 @@ func (l *Login) Refused(req *http.Request, resp *http.Response) error {
 	n, err := l.keeper.readNeed(req, resp, l.server)
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.name(), err)
+	}
+	if l.clear != nil {
+		return l.clear
 	}
 	return l.keeper.renew(req.Context(), n, l.renew)
 }

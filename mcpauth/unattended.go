@@ -67,7 +67,10 @@ func (u *unattended) init(prepare func() (grant, error)) error {
 			u.initErr = fmt.Errorf("%s: %w", briefString(u.grant.server), u.initErr)
 			return
 		}
-		if u.server, u.initErr = parseServer(u.grant.server, u.grant.allowHosts); u.initErr != nil {
+		if u.server, u.initErr = parseServer(u.grant.server); u.initErr != nil {
+			return
+		}
+		if u.initErr = secureServer(u.server, u.grant.allowHosts); u.initErr != nil {
 			return
 		}
 		u.web, u.initErr = newWeb(u.grant.httpClient, u.server, u.grant.allowHosts)

@@ -112,8 +112,8 @@ func withoutURL(err error) error {
 
 // parseServer reads the URL of an MCP server, in its canonical form: scheme and
 // host in lower case, no default port, no fragment (specification, "Canonical
-// Server URI").
-func parseServer(server string, allowHosts []string) (*url.URL, error) {
+// Server URI"). It may be one where no token must travel: see secureServer.
+func parseServer(server string) (*url.URL, error) {
 	if server == "" {
 		return nil, errors.New("the URL of the server is missing")
 	}
@@ -124,15 +124,20 @@ func parseServer(server string, allowHosts []string) (*url.URL, error) {
 	if u.User != nil {
 		return nil, errors.New("the URL of the server holds a user name, which everybody would see")
 	}
-	if err := secure(u, allowHosts); err != nil {
-		return nil, fmt.Errorf("the URL of the server, %s: %w", brief(u), err)
-	}
 	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
 	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
 		u.Host = strings.TrimSuffix(u.Host, ":"+port)
 	}
 	u.Fragment, u.RawFragment = "", ""
 	return u, nil
+}
+
+// secureServer is secure for the URL of the MCP server.
+func secureServer(u *url.URL, allowHosts []string) error {
+	if err := secure(u, allowHosts); err != nil {
+		return fmt.Errorf("the URL of the server, %s: no credentials can go there: %w", brief(u), err)
+	}
+	return nil
 }
 
 // secure reports why a token must not travel to u. An origin without https may
@@ -146,7 +151,11 @@ func secure(u *url.URL, allowHosts []string) error {
 	case u.Scheme == "http" && (isLoopback(hostOf(u)) || slices.Contains(allowHosts, "http://"+strings.ToLower(u.Host))):
 		return nil
 	}
-	return errors.New("only https is safe, or http on this machine")
+	err := errors.New("only https is safe, or http on this machine")
+	if u.Scheme == "http" {
+		return fmt.Errorf("%w; if its network is safe, name %s in AllowHosts (oauth.allowHosts in a config file)", err, printable("http://"+strings.ToLower(u.Host)))
+	}
+	return err
 }
 
 // check is secure for a URL that a server named, which must not lead a browser
