@@ -257,6 +257,15 @@ func TestDPoPStepByStep(t *testing.T) {
 	}
 	mustCall(t, other, server.URL)
 
+	req := httptest.NewRequest(http.MethodGet, server.URL, nil)
+	if err := other.Authorize(req); err != nil {
+		t.Fatal(err)
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(strings.Split(req.Header.Get("DPoP"), ".")[1])
+	if err != nil || !strings.Contains(string(claims), `"htm":"GET"`) {
+		t.Errorf("the proof of a GET says %s, %v", claims, err)
+	}
+
 	strict := &mcpauth.Login{Server: server.URL, Store: &mcpauth.MemoryStore{}, RequireDPoP: true}
 	if err := strict.SetToken(t.Context(), &mcpauth.Token{Access: "secret-bearer"}); err == nil || !strings.Contains(err.Error(), "not bound to a key") {
 		t.Errorf("SetToken of a bearer token where none is wanted: %v", err)
