@@ -45,6 +45,9 @@ func serveTools() {
 	if len(os.Args) > 1 && os.Args[1] == "ask" {
 		addAsking(tools)
 	}
+	if len(os.Args) > 1 && os.Args[1] == "exit" {
+		addEnding(tools)
+	}
 	if err := tools.Run(context.Background(), &mcp.StdioTransport{}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -101,6 +104,15 @@ func addAsking(server *mcp.Server) {
 			}
 			return text(fmt.Sprint(answer.Action, answer.Content)), nil
 		})
+}
+
+// addEnding adds a tool that ends the server.
+func addEnding(server *mcp.Server) {
+	mcp.AddTool(server, &mcp.Tool{Name: "exit"}, func(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
+		fmt.Fprintln(os.Stderr, "I was told to")
+		os.Exit(4)
+		return nil, nil, nil
+	})
 }
 
 // serveRemote serves the tools by HTTP, to everybody at the first URL and to who

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tramontane-dev/tramontane"
+	"github.com/tramontane-dev/tramontane/mcptool"
 	"github.com/tramontane-dev/tramontane/server"
 	"github.com/tramontane-dev/tramontane/server/sqlite"
 )
@@ -235,7 +237,7 @@ func (j *job) ask(ctx context.Context, store server.Store, tools []tramontane.To
 		Model:        j.api.model,
 		AgentID:      j.flags.agent,
 		Instructions: j.flags.instructions,
-		Tools:        tools,
+		Toolsets:     []tramontane.Toolset{&startedTools{j.box.servers, tools}},
 		Output:       j.output,
 		MaxTurns:     j.flags.maxTurns,
 		ConfirmOnly:  true,
@@ -265,4 +267,21 @@ func (j *job) ask(ctx context.Context, store server.Store, tools []tramontane.To
 		return result, err
 	}
 	return result, &modelError{said}
+}
+
+// startedTools are the tools of servers that were started before the run. The
+// run asks for them, so that the servers know whom to tell what happens to them.
+type startedTools struct {
+	servers mcptool.Servers
+	tools   []tramontane.Tool
+}
+
+// Tools implements [tramontane.Toolset]. It returns what the run was said to
+// have: rules, lock file and person are not asked a second time.
+func (t *startedTools) Tools(ctx context.Context) ([]tramontane.Tool, error) {
+	up := slices.DeleteFunc(slices.Clone(t.servers), isDown)
+	if _, err := up.Tools(ctx); err != nil {
+		return nil, &exitError{exitServer, err}
+	}
+	return t.tools, nil
 }
