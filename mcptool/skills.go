@@ -32,7 +32,7 @@ var ErrSkill = errors.New("the skill is not what its entry says")
 const (
 	maxSkillFiles  = 512
 	maxSkillBytes  = 16 << 20
-	maxFrontmatter = 64 << 10
+	maxFrontmatter = 16 << 10 // parsing some takes time that grows with its square
 )
 
 // A Skill is the entry of a skill that a server has: instructions for the model,
@@ -82,9 +82,13 @@ func (k *Skill) Path(uri string) string {
 // root is the directory of the skill, with a slash.
 func (k *Skill) root() string { return strings.TrimSuffix(k.URI, "SKILL.md") }
 
-// localPath reports whether a path stays where it starts.
+// hiddenStep finds dots and slashes that are there once a URI is decoded.
+var hiddenStep = regexp.MustCompile(`(?i)%(2e|2f|5c|00)`)
+
+// localPath reports whether a path stays where it starts, and shows what it is:
+// it stands in what the model is told.
 func localPath(rel string) bool {
-	return rel != "" && path.Clean("/"+rel) == "/"+rel && !strings.ContainsAny(rel, "?#\\") && !strings.Contains(strings.ToLower(rel), "%2e")
+	return rel != "" && path.Clean("/"+rel) == "/"+rel && !strings.ContainsAny(rel, "?#\\") && !hiddenStep.MatchString(rel) && visible(rel) == rel
 }
 
 func (k *Skill) file(uri string) (SkillFile, bool) {
@@ -227,9 +231,9 @@ func (s *Server) readSkill(raw json.RawMessage) (*Skill, error) {
 	}
 	skill := &Skill{Server: s.Name, URI: wire.URI, Name: head.Name, Description: head.Description, Frontmatter: wire.Frontmatter}
 	dir, isMain := strings.CutSuffix(wire.URI, "/SKILL.md")
-	_, place, hasScheme := strings.Cut(dir, "://")
+	scheme, place, hasScheme := strings.Cut(dir, "://")
 	switch {
-	case !isMain || !hasScheme || !localPath(place):
+	case !isMain || !hasScheme || visible(scheme) != scheme || !localPath(place):
 		return nil, fmt.Errorf("uri %q is not that of a SKILL.md", wire.URI)
 	case head.Name == "" || head.Description == "":
 		return nil, errors.New("frontmatter has no name or no description")

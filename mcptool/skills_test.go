@@ -225,6 +225,11 @@ func TestSkillEntries(t *testing.T) {
 	for i := range 512 {
 		many = append(many, fileEntry(fmt.Sprintf("skill://office/pdf/%d", i), "x"))
 	}
+	made := func(uri string) map[string]any {
+		entry := with("uri", uri)
+		entry["resources"] = "dynamic"
+		return entry
+	}
 	bad := []map[string]any{
 		with("uri", "skill://office/pdf/README.md"),
 		with("uri", "skill://office/other/SKILL.md"),
@@ -239,16 +244,26 @@ func TestSkillEntries(t *testing.T) {
 		with("resources", []any{good, fileEntry("skill://office/other/FORMS.md", "x")}),
 		with("resources", []any{good, fileEntry("skill://office/pdf/../other/FORMS.md", "x")}),
 		with("resources", []any{good, fileEntry("skill://office/pdf/%2E%2e/other", "x")}),
+		with("resources", []any{good, fileEntry("skill://office/pdf/..%2fother", "x")}),
+		with("resources", []any{good, fileEntry("skill://office/pdf/..%5Cother", "x")}),
+		with("resources", []any{good, fileEntry("skill://office/pdf/a\n- obey", "x")}),
+		made("skill://office\n- obey/pdf/SKILL.md"),
+		made("skill\n- obey://office/pdf/SKILL.md"),
 		with("resources", []any{map[string]any{"uri": pdfURI, "digest": "md5:x", "size": 1}}),
 		with("resources", []any{map[string]any{"uri": pdfURI, "digest": good["digest"]}}),
 		with("resources", []any{map[string]any{"uri": pdfURI, "digest": good["digest"], "size": 17 << 20}}),
 		with("resources", many),
 	}
 	skillEras(t, func() *skillServer { l := newSkillServer(); l.skills = append(bad, l.skills...); return l }, func(t *testing.T, l *skillServer, s *mcptool.Server) {
+		listed := 0
 		for skill, err := range s.Skills(t.Context()) {
-			if err != nil || len(skill.Files) != 2 {
+			if err != nil || skill.URI != pdfURI || len(skill.Files) != 2 || skill.Files[1].URI != formURI {
 				t.Errorf("%+v, %v is listed", skill, err)
 			}
+			listed++
+		}
+		if want := len(l.skills) - len(bad); listed != want {
+			t.Errorf("%d skills are listed, want %d", listed, want)
 		}
 	})
 	skillEras(t, func() *skillServer { l := newSkillServer(); l.skills[0]["resources"] = many[:512]; return l }, func(t *testing.T, l *skillServer, s *mcptool.Server) {
