@@ -17,6 +17,10 @@ type CompletionRef struct {
 	URITemplate string
 }
 
+// maxCompletions is how many values an answer may have (specification 2025-11-25,
+// "Completion: Completion Results").
+const maxCompletions = 100
+
 // A Completion is what a server proposes for a value that a person has begun to
 // type. Its zero value proposes nothing.
 type Completion struct {
@@ -63,5 +67,6 @@ func (s *Server) Complete(ctx context.Context, ref CompletionRef, argument, valu
 		return nil, notFound(err)
 	}
 	c := res.Completion
-	return &Completion{Values: c.Values, Total: c.Total, More: c.HasMore}, nil
+	most := min(len(c.Values), maxCompletions)
+	return &Completion{Values: c.Values[:most:most], Total: c.Total, More: c.HasMore || most < len(c.Values)}, nil
 }

@@ -428,8 +428,17 @@ func TestComplete(t *testing.T) {
 			t.Error("a reference to nothing is no error")
 		}
 	}
+	long := memoryServer(t, mcp.NewServer(&mcp.Implementation{Name: "long", Version: "1"}, &mcp.ServerOptions{
+		CompletionHandler: func(context.Context, *mcp.CompleteRequest) (*mcp.CompleteResult, error) {
+			return &mcp.CompleteResult{Completion: mcp.CompletionResultDetails{Values: make([]string, 101)}}, nil
+		},
+	}))
+	got, err := long.Complete(t.Context(), mcptool.CompletionRef{Prompt: "p"}, "a", "", nil)
+	if err != nil || len(got.Values) != 100 || !got.More {
+		t.Errorf("a server with more values than it may give: %+v, %v", got, err)
+	}
 	none := memoryServer(t, mcp.NewServer(&mcp.Implementation{Name: "none", Version: "1"}, nil))
-	got, err := none.Complete(t.Context(), mcptool.CompletionRef{Prompt: "p"}, "a", "", nil)
+	got, err = none.Complete(t.Context(), mcptool.CompletionRef{Prompt: "p"}, "a", "", nil)
 	if diff := cmp.Diff(new(mcptool.Completion), got); diff != "" || err != nil {
 		t.Errorf("a server without completion: %v (-want +got):\n%s", err, diff)
 	}
