@@ -99,7 +99,7 @@ func classify(ctx context.Context, err error) error {
 	case errors.Is(err, tramontane.ErrMaxTurns):
 		return &exitError{exitLimit, fmt.Errorf("%w; allow more with --max-turns", err)}
 	case errors.Is(err, tramontane.ErrPending):
-		return &exitError{exitPending, fmt.Errorf("%w; allow them at a terminal, where they are asked about, or leave out the rule of --confirm that is about them", err)}
+		return &exitError{exitPending, fmt.Errorf("%w; allow them at a terminal, where they are asked about and what was allowed for good counts, or leave out the confirm rule about them: that of --confirm or of the config file", err)}
 	case refused:
 		return &exitError{exitNoTool, err}
 	case answered && apiError.Code == "offline_no_tool":
@@ -114,6 +114,16 @@ func classify(ctx context.Context, err error) error {
 		return &exitError{exitAPI, fmt.Errorf("%w; is the address right, and is something listening there?", err)}
 	}
 	return &exitError{exitFailed, err}
+}
+
+// waiting is the error of a run whose calls wait for a person's word. It tells
+// them, a line each.
+func waiting(calls []tramontane.Call, err error) error {
+	var b strings.Builder
+	for _, c := range calls {
+		fmt.Fprintf(&b, "waits for approval: %s %s\n", printable(c.Name), shorten(printable(string(c.Arguments)), 300))
+	}
+	return &exitError{exitPending, fmt.Errorf("%s%w", b.String(), err)}
 }
 
 // ended says why the context of a run ended.

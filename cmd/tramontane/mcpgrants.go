@@ -11,8 +11,9 @@ import (
 )
 
 const mcpGrantsHelp = `Grants shows which tools were allowed for good, when tramontane run asked about
-a call. A grant ends by itself when the server changes the tool. --revoke ends it
-now: 'SERVER' for all tools of a server, 'SERVER:TOOL' for one.`
+a call. A grant counts only at a terminal: without one, as in CI, a call that
+needs a word is not made. It ends by itself when the server changes the tool.
+--revoke ends it now: 'SERVER' for all tools of a server, 'SERVER:TOOL' for one.`
 
 func newMCPGrantsCommand() *cobra.Command {
 	var revoke []string

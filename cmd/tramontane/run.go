@@ -221,6 +221,9 @@ func (j *job) run(ctx context.Context) error {
 	if err == nil {
 		result, err = j.ask(ctx, store, tools)
 		err = classify(ctx, err)
+		if codeOf(err) == exitPending && result != nil {
+			err = waiting(result.Pending, err)
+		}
 	}
 	r := newReport(result, newServerReports(j.box.servers, tools), err)
 	if printErr := j.printer.end(r); err == nil {

@@ -44,7 +44,7 @@ type toolbox struct {
 func (f *serverFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.configs, "mcp-config", nil, "JSON `FILE` with \"mcpServers\", as other MCP clients have it; relative paths start at the file (repeatable)")
 	flags.StringArrayVar(&f.mcp, "mcp", nil, "MCP server as `'NAME=COMMAND ARG...'` or 'NAME=https://...' (repeatable)")
-	flags.StringArrayVar(&f.include, "include", nil, "use only the tools with this `RULE`: NAME, a glob, /regexp/, @read-only, SERVER:RULE (repeatable)")
+	flags.StringArrayVar(&f.include, "include", nil, "use only the tools with this `RULE`: NAME, a glob, /regexp/, @read-only, SERVER:RULE; a server that no such rule is about keeps all of its tools (repeatable)")
 	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave the tools with this `RULE` out (repeatable)")
 	flags.StringArrayVar(&f.confirm, "confirm", nil, "ask before each call of the tools with this `RULE` (repeatable)")
 	flags.StringVar(&f.lock, "lock", "", "lock `FILE` that pins the tools, as tramontane mcp lock writes it (default: as the config file says)")
