@@ -404,7 +404,7 @@ func (s *Server) open(ctx context.Context, how manner) (link, error) {
 	}
 	proc, err := startProcess(s.command(), s.Stderr)
 	if err != nil {
-		return nil, startError(s.Command, err)
+		return nil, startError(s.Command, s.Dir, err)
 	}
 	return newStdioConn(proc, how.patience, s.logger().With("server", s.Name)), nil
 }

@@ -200,10 +200,21 @@ func (i ignoreErrors) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// startError explains why a command could not be started.
-func startError(command string, err error) error {
+// startError explains why a command could not be started in dir.
+func startError(command, dir string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return fmt.Errorf("command %q is not in PATH; install it or give its full path", command)
+	}
+	if dir != "" {
+		// The system blames the command, which may well be there.
+		info, dirErr := os.Stat(dir)
+		var path *os.PathError
+		switch {
+		case errors.As(dirErr, &path):
+			return fmt.Errorf("command %q: its working directory %s: %w", command, dir, path.Err)
+		case dirErr == nil && !info.IsDir():
+			return fmt.Errorf("command %q: its working directory %s is not a directory", command, dir)
+		}
 	}
 	return fmt.Errorf("command %q: %w", command, err)
 }
