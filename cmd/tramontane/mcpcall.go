@@ -86,7 +86,7 @@ func (j *mcpJob) call(ctx context.Context, name string, words []string, stdin io
 func (j *mcpJob) callError(server string, err error) error {
 	for _, s := range j.servers {
 		if s.Name == server && isDown(s) {
-			return &exitError{exitServer, loginAdvice(server, err)}
+			return &exitError{exitServer, j.loginAdvice(server, err)}
 		}
 	}
 	return &exitError{exitFailed, err}

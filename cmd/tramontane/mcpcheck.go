@@ -48,13 +48,14 @@ type testedServer struct {
 	Tools           int           `json:"tools"`
 	Milliseconds    int64         `json:"ms"`
 	Error           string        `json:"error,omitempty"`
+	Stderr          []string      `json:"stderr,omitempty"` // the last lines, if it failed
 }
 
 func (j *mcpJob) test(ctx context.Context, servers mcptool.Servers) error {
 	tested := make([]testedServer, len(servers))
 	var wg sync.WaitGroup
 	for i, s := range servers {
-		wg.Go(func() { tested[i] = testServer(ctx, s) })
+		wg.Go(func() { tested[i] = j.testServer(ctx, s) })
 	}
 	wg.Wait()
 	t := new(table)
@@ -88,7 +89,7 @@ func (j *mcpJob) writeTested(tested []testedServer, t *table) error {
 
 // testServer does what the first run would do. A server that a run could do
 // without is needed here.
-func testServer(ctx context.Context, s *mcptool.Server) testedServer {
+func (j *mcpJob) testServer(ctx context.Context, s *mcptool.Server) testedServer {
 	s.Need = mcptool.Required
 	begin := time.Now()
 	_, err := s.Tools(ctx)
@@ -98,7 +99,8 @@ func testServer(ctx context.Context, s *mcptool.Server) testedServer {
 		Milliseconds: time.Since(begin).Milliseconds(),
 	}
 	if err != nil {
-		r.Error = startError(st, err).Error()
+		r.Error = j.startError(st, err).Error()
+		r.Stderr = st.Stderr
 	}
 	return r
 }

@@ -56,14 +56,7 @@ func (j *mcpJob) list() error {
 }
 
 func newListedServer(s *mcptool.Server) listedServer {
-	l := listedServer{Name: s.Name, Transport: "stdio", Command: s.Command, Need: needWord(s.Need)}
-	if s.URL != "" {
-		l.Transport, l.URL = "http or sse", s.Status().URL
-		if s.Transport != "" {
-			l.Transport = string(s.Transport)
-		}
-	}
-	return l
+	return listedServer{Name: s.Name, Transport: transportOf(s), Command: s.Command, URL: s.Status().URL, Need: needWord(s.Need)}
 }
 
 func needWord(n mcptool.Need) string {

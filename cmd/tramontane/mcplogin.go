@@ -170,9 +170,13 @@ func newMCPLogoutCommand() *cobra.Command {
 }
 
 // loginAdvice adds to an error what to do when a server wants a login.
-func loginAdvice(name string, err error) error {
+func (b *toolbox) loginAdvice(name string, err error) error {
 	if _, needed := errors.AsType[*mcpauth.NeedsLoginError](err); !needed {
 		return err
 	}
-	return fmt.Errorf("%w; log in with: tramontane mcp login %s", err, name)
+	return fmt.Errorf("%w; log in with: %s", err, b.loginCommand(name))
+}
+
+func (b *toolbox) loginCommand(name string) string {
+	return fmt.Sprintf("tramontane mcp login %s %s", b.origin[name], shellWord(name))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,7 +80,9 @@ type callReport struct {
 type serverReport struct {
 	Name            string        `json:"name"`
 	State           mcptool.State `json:"state"`
-	Command         string        `json:"command"` // without arguments, which may hold secrets
+	Transport       string        `json:"transport"`
+	Command         string        `json:"command,omitempty"` // without arguments, which may hold secrets
+	URL             string        `json:"url,omitempty"`     // without a query, for the same reason
 	ProtocolVersion string        `json:"protocol_version,omitempty"`
 	Tools           []string      `json:"tools"` // as the model knows them
 	Error           string        `json:"error,omitempty"`
@@ -100,8 +103,8 @@ func newCallReport(c tramontane.Call) callReport {
 
 func newServerReports(servers mcptool.Servers, tools []tramontane.Tool) []serverReport {
 	reports := []serverReport{}
-	for _, s := range servers.Status() {
-		r := serverReport{Name: s.Name, State: s.State, Command: s.Command, ProtocolVersion: s.ProtocolVersion, Tools: []string{}}
+	for i, s := range servers.Status() {
+		r := serverReport{Name: s.Name, State: s.State, Transport: transportOf(servers[i]), Command: s.Command, URL: s.URL, ProtocolVersion: s.ProtocolVersion, Tools: []string{}}
 		switch {
 		case errors.Is(s.Err, context.Canceled):
 			r.State = mcptool.Closed // given up because another one failed
@@ -119,6 +122,15 @@ func newServerReports(servers mcptool.Servers, tools []tramontane.Tool) []server
 		reports = append(reports, r)
 	}
 	return reports
+}
+
+// transportOf says how a server is spoken to: "stdio", "http", "sse", or "auto"
+// if that is still to be found out.
+func transportOf(s *mcptool.Server) string {
+	if s.URL == "" {
+		return "stdio"
+	}
+	return cmp.Or(string(s.Status().Transport), string(s.Transport), "auto")
 }
 
 func newToolReports(tools []tramontane.Tool) []toolReport {

@@ -12,8 +12,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"time"
+	"unicode"
 
 	"github.com/spf13/pflag"
 
@@ -35,10 +38,13 @@ type serverFlags struct {
 
 // A toolbox is the MCP servers of a command, and what of them is used.
 type toolbox struct {
-	servers mcptool.Servers
-	guard   *mcptool.Guard
-	oauth   map[string]mcptool.OAuth  // of config files, by server
-	logins  map[string]*mcpauth.Login // by server
+	servers  mcptool.Servers
+	guard    *mcptool.Guard
+	oauth    map[string]mcptool.OAuth  // of config files, by server
+	logins   map[string]*mcpauth.Login // by server
+	lockFlag string
+	flags    []string          // that name the servers again, without secrets
+	origin   map[string]string // the one of them that names a server
 }
 
 func (f *serverFlags) add(flags *pflag.FlagSet) {
@@ -55,8 +61,10 @@ func (f *serverFlags) add(flags *pflag.FlagSet) {
 // them started. They turn to the person, who may be nil, with their questions.
 func (f *serverFlags) load(ctx context.Context, logger *slog.Logger, p *person) (*toolbox, error) {
 	box := &toolbox{
-		guard: &mcptool.Guard{LockFile: f.lock, Logger: logger},
-		oauth: map[string]mcptool.OAuth{},
+		lockFlag: f.lock,
+		guard:    &mcptool.Guard{LockFile: f.lock, Logger: logger},
+		oauth:    map[string]mcptool.OAuth{},
+		origin:   map[string]string{},
 	}
 	if err := f.rules(&box.guard.Policy); err != nil {
 		return nil, err
@@ -124,6 +132,7 @@ func (f *serverFlags) loadServers(ctx context.Context, box *toolbox, logger *slo
 			return usageErrorf("%w", err)
 		}
 		box.servers = append(box.servers, loaded.Servers...)
+		box.cameFrom("--mcp-config "+shellWord(path), loaded.Servers...)
 		maps.Copy(box.oauth, loaded.OAuth)
 		policy := &box.guard.Policy
 		policy.Include = append(policy.Include, loaded.Policy.Include...)
@@ -139,6 +148,7 @@ func (f *serverFlags) loadServers(ctx context.Context, box *toolbox, logger *slo
 		}
 		s.Logger = logger
 		box.servers = append(box.servers, s)
+		box.cameFrom("--mcp "+shellWord(s.Name+"="+publicPlace(s)), s)
 	}
 	names := map[string]bool{}
 	for _, s := range box.servers {
@@ -148,6 +158,35 @@ func (f *serverFlags) loadServers(ctx context.Context, box *toolbox, logger *slo
 		names[s.Name] = true
 	}
 	return nil
+}
+
+func (b *toolbox) cameFrom(flag string, servers ...*mcptool.Server) {
+	b.flags = append(b.flags, flag)
+	for _, s := range servers {
+		b.origin[s.Name] = flag
+	}
+}
+
+// publicPlace is the command line or the URL of a server, with "..." for what
+// may be secret in it.
+func publicPlace(s *mcptool.Server) string {
+	switch public := s.Status().URL; {
+	case s.URL != "" && public != s.URL:
+		return "..."
+	case s.URL != "":
+		return public
+	case len(s.Args) > 0:
+		return s.Command + " ..."
+	}
+	return s.Command
+}
+
+// shellWord quotes a word for a shell, if it needs that.
+func shellWord(s string) string {
+	if !strings.ContainsAny(s, " \t\n'\"\\$&;|<>()*?[]#~!`{}") {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // parseServerFlag reads NAME=COMMAND ARG... and NAME=https://...
@@ -191,9 +230,13 @@ func looksRemote(command string) bool {
 	return err != nil
 }
 
+// startGrace is how long the others are waited for once a server that is
+// required has failed: those that fail as well are told in the same error.
+const startGrace = time.Second
+
 // start starts the servers side by side and returns the tools that are used.
-// When a server that is required cannot be had, the others are no longer waited
-// for.
+// When a server that is required cannot be had, the others are not waited for
+// long.
 func (b *toolbox) start(ctx context.Context) ([]tramontane.Tool, error) {
 	startCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -207,15 +250,12 @@ func (b *toolbox) start(ctx context.Context) ([]tramontane.Tool, error) {
 		wg.Go(func() {
 			_, err := s.Tools(startCtx)
 			if err != nil && !errors.Is(err, context.Canceled) {
-				errs[i] = startError(s.Status(), err)
-				cancel()
+				errs[i] = b.startError(s.Status(), err)
+				time.AfterFunc(startGrace, cancel)
 			}
 		})
 	}
 	tools, err := b.guard.Tools(startCtx)
-	if err != nil {
-		cancel()
-	}
 	wg.Wait()
 	if ctx.Err() != nil {
 		return nil, ended(ctx)
@@ -226,13 +266,32 @@ func (b *toolbox) start(ctx context.Context) ([]tramontane.Tool, error) {
 	drift, drifted := errors.AsType[*mcptool.DriftError](err)
 	switch {
 	case err == nil:
+		b.adviseLogins()
 		return tools, nil
 	case drifted && drift.Missing:
-		return nil, &exitError{exitDrift, err}
+		return nil, &exitError{exitDrift, b.lockAdvice(err)}
 	case drifted:
-		return nil, &exitError{exitDrift, fmt.Errorf("%s\n%w", strings.TrimSpace(drift.Drift.String()), err)}
+		return nil, &exitError{exitDrift, fmt.Errorf("%s\n%w", strings.TrimSpace(drift.Drift.String()), b.lockAdvice(err))}
 	}
 	return nil, &exitError{exitUsage, err}
+}
+
+// lockAdvice completes the command that a *mcptool.DriftError ends with.
+func (b *toolbox) lockAdvice(err error) error {
+	flags := slices.Clone(b.flags)
+	if b.lockFlag != "" {
+		flags = append(flags, "--lock "+shellWord(b.lockFlag))
+	}
+	return fmt.Errorf("%w %s", err, strings.Join(flags, " "))
+}
+
+// adviseLogins says how to log in to the servers without which a run goes on.
+func (b *toolbox) adviseLogins() {
+	for _, s := range b.servers {
+		if s.Status().State == mcptool.NeedsLogin {
+			b.guard.Logger.Warn("an mcp server wants a login first", "server", s.Name, "login", b.loginCommand(s.Name))
+		}
+	}
 }
 
 // isDown reports whether the server cannot be called.
@@ -243,10 +302,10 @@ func isDown(s *mcptool.Server) bool {
 
 // startError says of a server that it did not start. It names the command
 // without the arguments, which may hold secrets.
-func startError(s mcptool.Status, err error) error {
+func (b *toolbox) startError(s mcptool.Status, err error) error {
 	switch {
 	case s.Command == "":
-		return loginAdvice(s.Name, err)
+		return b.loginAdvice(s.Name, err)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w; in a config file a relative path starts at the directory of that file, or at its \"cwd\"", err)
 	case s.ExitCode < 0 && !found(s.Command):
@@ -255,11 +314,33 @@ func startError(s mcptool.Status, err error) error {
 		return fmt.Errorf("%w; its command is %s: run it by itself to see what it does", err, s.Command)
 	}
 	printed := "printed nothing on stderr"
-	if n := len(s.Stderr); n > 0 {
-		printed = "its last line on stderr: " + s.Stderr[n-1]
+	switch lines := telling(s.Stderr); len(lines) {
+	case 0:
+	case 1:
+		printed = "its last line on stderr: " + lines[0]
+	default:
+		printed = "its last lines on stderr: " + strings.Join(lines, " | ")
 	}
 	return fmt.Errorf("mcp server %s did not start: command %s ended with exit code %d, %s; run the command by itself to see more",
 		s.Name, s.Command, s.ExitCode, printed)
+}
+
+// telling returns the last lines of standard error that say something: no
+// rulers, no stack, and not what runtimes print at the end of each failure.
+func telling(stderr []string) []string {
+	const most, width = 4, 200
+	var lines []string
+	for _, line := range stderr {
+		line = printable(line)
+		switch {
+		case !strings.ContainsFunc(line, unicode.IsLetter):
+		case strings.HasPrefix(line, "at "), strings.HasPrefix(line, "node:internal/"), strings.HasPrefix(line, "Node.js v"):
+		case strings.Contains(line, "A complete log of this run can be found in"):
+		default:
+			lines = append(lines, shorten(line, width))
+		}
+	}
+	return lines[max(0, len(lines)-most):]
 }
 
 // found says whether a command that is a bare name is in PATH.
