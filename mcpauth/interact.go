@@ -80,6 +80,8 @@ func (l *Login) prepare(ctx context.Context) (*record, *realm, []string, error) 
 	return rec, realm, withOffline(realm, scopesFor(realm, ch, l.Scopes)), nil
 }
 
+var errNobody = errors.New("nobody here can be asked")
+
 // mayAsk reports why nobody can be asked now.
 func (l *Login) mayAsk() error {
 	l.mu.Lock()
@@ -92,7 +94,7 @@ func (l *Login) mayAsk() error {
 	case denied != nil:
 		return l.needsLogin(denied)
 	case l.Prompter == nil:
-		return l.needsLogin(errors.New("nobody here can be asked"))
+		return l.needsLogin(errNobody)
 	}
 	return nil
 }

@@ -391,6 +391,10 @@ func (l *Login) renewRefused(ctx context.Context, rec *record, token *Token, n n
 		l.keeper.renewed(&l.keeper.logins)
 	case n.stepUp && errors.As(err, &needs):
 		// The server is of use all the same, for what the token allows.
+		if errors.Is(needs.Err, errNobody) {
+			return fmt.Errorf("%s: %s needs the scopes %q: %w; name them in Scopes (oauth.scopes in a config file) and log in again where somebody can be asked",
+				l.name(), n.operation, scopes, needs.Err)
+		}
 		return fmt.Errorf("%s: %s needs the scopes %q: %w", l.name(), n.operation, scopes, needs.Err)
 	}
 	return err

@@ -1,6 +1,7 @@
 package mcpauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -60,6 +61,11 @@ type Loopback struct {
 	// Out is where the page's URL is written, always: the browser may open out
 	// of sight. If nil, it is the standard error.
 	Out io.Writer
+
+	// Elsewhere tells a person what to do if no browser opens here and they sit
+	// at another machine, as in "start again with --paste". If zero, it is to log
+	// in by paste, see [Paste].
+	Elsewhere string
 }
 
 // Begin implements [Prompter]: it listens.
@@ -207,7 +213,7 @@ type loopbackPrompt struct {
 func (p *loopbackPrompt) RedirectURI() string { return p.redirect.String() }
 
 func (p *loopbackPrompt) Ask(ctx context.Context, authURL string) (callbackURL string, err error) {
-	state, err := checkAuthURL(authURL)
+	state, purpose, err := checkAuthURL(authURL)
 	if err != nil {
 		return "", err
 	}
@@ -216,9 +222,10 @@ func (p *loopbackPrompt) Ask(ctx context.Context, authURL string) (callbackURL s
 	p.mu.Lock()
 	p.state = state
 	p.mu.Unlock()
-	fmt.Fprintf(p.config.Out, "To log in, open this page in a browser of this machine:\n\n    %s\n\n", authURL)
+	fmt.Fprintf(p.config.Out, "To log in%s, open this page in a browser of this machine:\n\n    %s\n\n", purpose, authURL)
 	if err := p.config.Open(authURL); err != nil {
-		fmt.Fprintf(p.config.Out, "The browser did not open by itself (%v): please open the page by hand.\n", err)
+		fmt.Fprintf(p.config.Out, "The browser did not open by itself (%v): please open the page by hand.\n"+
+			"It leads back to %s of this machine. If you sit at another, %s.\n", err, p.redirect.Host, cmp.Or(p.config.Elsewhere, "log in by paste instead"))
 	}
 	select {
 	case callbackURL := <-p.came:
@@ -296,18 +303,26 @@ const loopbackPage = `<!doctype html>
 </html>
 `
 
-// checkAuthURL returns the state in an authorization URL. A URL that is not of
-// the web, or that would write more to a terminal than itself, is refused.
-func checkAuthURL(authURL string) (state string, err error) {
+// checkAuthURL returns the state in an authorization URL, and for whom and what
+// it is, as words of a sentence, or "". A URL that is not of the web, or that
+// would write more to a terminal than itself, is refused.
+func checkAuthURL(authURL string) (state, purpose string, err error) {
 	u, err := url.Parse(authURL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return "", errors.New("the authorization URL is not one of a web page")
+		return "", "", errors.New("the authorization URL is not one of a web page")
 	}
 	if strings.ContainsFunc(authURL, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", errors.New("the authorization URL holds characters that a URL cannot have")
+		return "", "", errors.New("the authorization URL holds characters that a URL cannot have")
 	}
-	if u.Query().Get("state") == "" {
-		return "", errors.New("the authorization URL has no state, so the answer could be anybody's")
+	q := u.Query()
+	if q.Get("state") == "" {
+		return "", "", errors.New("the authorization URL has no state, so the answer could be anybody's")
 	}
-	return u.Query().Get("state"), nil
+	if resource := q.Get("resource"); resource != "" { // the MCP server, RFC 8707
+		purpose = " to " + briefString(resource)
+	}
+	if scopes := strings.Fields(q.Get("scope")); len(scopes) > 0 {
+		purpose += " with the scopes " + printable(strings.Join(scopes, ", "))
+	}
+	return q.Get("state"), purpose, nil
 }

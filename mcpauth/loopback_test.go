@@ -277,6 +277,36 @@ func TestAuthorizationURLs(t *testing.T) {
 	}
 }
 
+// A person learns for which server and for what they are asked to log in.
+func TestPurpose(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		"": "To log in, open this page",
+		"&resource=https%3A%2F%2Fmcp.example%2Fmcp%3Fkey%3Dsecret":           "To log in to https://mcp.example/mcp, open this page",
+		"&resource=https%3A%2F%2Fmcp.example&scope=read+write":               "To log in to https://mcp.example with the scopes read, write, open this page",
+		"&resource=https%3A%2F%2Fmcp.example&scope=re%1B%5B2Jad%0A%0Dwrite+": "To log in to https://mcp.example with the scopes re[2Jad, write, open this page",
+	} {
+		var loopback, paste bytes.Buffer
+		ended, cancel := context.WithCancel(t.Context())
+		for out, prompter := range map[*bytes.Buffer]mcpauth.Prompter{
+			&loopback: mcpauth.Loopback{Out: &loopback, Open: func(string) error { cancel(); return errors.New("none") }, Elsewhere: "start again with --paste"},
+			&paste:    &mcpauth.Paste{Out: &paste, In: strings.NewReader("")},
+		} {
+			ctx := t.Context() // until the input ends
+			if out == &loopback {
+				ctx = ended
+			}
+			begin(t, prompter, "").Ask(ctx, authPage+query)
+			if first, _, _ := strings.Cut(out.String(), "\n"); !strings.HasPrefix(first, want) {
+				t.Errorf("%s: the person reads %q, want %q", query, first, want)
+			}
+		}
+		if !strings.Contains(loopback.String(), "If you sit at another, start again with --paste.") {
+			t.Errorf("without a browser: %s", loopback.String())
+		}
+	}
+}
+
 // TestBrowser has the browser of a desktop started, which is a script here.
 func TestBrowser(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -293,7 +323,7 @@ func TestBrowser(t *testing.T) {
 	t.Setenv("DISPLAY", "")
 	t.Setenv("WAYLAND_DISPLAY", "")
 	t.Setenv("WSL_DISTRO_NAME", "")
-	if out, _ := ask(); !strings.Contains(out, "no display") {
+	if out, _ := ask(); !strings.Contains(out, "no display") || !strings.Contains(out, "If you sit at another, log in by paste instead.") {
 		t.Errorf("without a display: %s", out)
 	}
 	t.Setenv("DISPLAY", ":0")

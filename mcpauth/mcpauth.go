@@ -49,7 +49,7 @@ type Prompt interface {
 	RedirectURI() string
 
 	// Ask sends the person to authURL, which carries the parameter state, and
-	// waits for them to come back. It returns the whole URL that they came
+	// resource and scope to say what the login is for, and waits for them to come back. It returns the whole URL that they came
 	// back with, or the error of ctx if that ends first. It is called at most
 	// once.
 	Ask(ctx context.Context, authURL string) (callbackURL string, err error)

@@ -75,7 +75,7 @@ func (p *pastePrompt) RedirectURI() string { return p.redirect }
 func (p *pastePrompt) Close() error { return nil }
 
 func (p *pastePrompt) Ask(ctx context.Context, authURL string) (callbackURL string, err error) {
-	state, err := checkAuthURL(authURL)
+	state, purpose, err := checkAuthURL(authURL)
 	if err != nil {
 		return "", err
 	}
@@ -89,8 +89,8 @@ func (p *pastePrompt) Ask(ctx context.Context, authURL string) (callbackURL stri
 	if out == nil {
 		out = os.Stderr
 	}
-	fmt.Fprintf(out, "To log in, open this page in a browser, on any machine:\n\n    %s\n\n"+
-		"In the end the browser is sent to %s, which it may not be able to show.\nPaste the whole address that it then has: ", authURL, p.redirect)
+	fmt.Fprintf(out, "To log in%s, open this page in a browser, on any machine:\n\n    %s\n\n"+
+		"In the end the browser is sent to %s, which it may not be able to show.\nPaste the whole address that it then has: ", purpose, authURL, p.redirect)
 	for range pasteTries {
 		line, err := p.paste.readLine(ctx)
 		if err != nil {

@@ -84,8 +84,8 @@ func TestStepUpDenied(t *testing.T) {
 	// Where nobody can be asked, that is the reason, however often.
 	login = &mcpauth.Login{Server: server.URL, Store: login.Store}
 	for range 4 {
-		if _, err := call(t.Context(), login, server.URL, "write"); err == nil || !strings.Contains(err.Error(), "nobody here can be asked") {
-			t.Errorf("write: %v, want that nobody can be asked", err)
+		if _, err := call(t.Context(), login, server.URL, "write"); err == nil || !strings.Contains(err.Error(), `needs the scopes ["read" "write"]: nobody here can be asked; name them in Scopes`) {
+			t.Errorf("write: %v, want that nobody can be asked, for what, and what to do", err)
 		}
 	}
 }
