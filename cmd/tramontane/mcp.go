@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -121,6 +122,32 @@ func (j *mcpJob) named(names []string) (mcptool.Servers, error) {
 	}
 	return chosen, nil
 }
+
+// only makes the job do without the servers that were not chosen. Rules and a
+// lock file may be about them: then they are started, and may fail.
+func (j *mcpJob) only(chosen mcptool.Servers) {
+	p := j.guard.Policy
+	if len(p.Include)+len(p.Exclude)+len(p.Confirm) == 0 && j.guard.LockFile == "" {
+		j.guard.Toolset = chosen
+		j.servers = chosen
+		return
+	}
+	for _, s := range j.servers {
+		if s.Need == mcptool.Required && !slices.Contains(chosen, s) {
+			s.Need = mcptool.Optional
+		}
+	}
+}
+
+// behind returns the servers that can have a tool of this name for the model.
+func (j *mcpJob) behind(tool string) mcptool.Servers {
+	return slices.DeleteFunc(slices.Clone(j.servers), func(s *mcptool.Server) bool {
+		return !strings.HasPrefix(tool, notInNames.ReplaceAllString(s.Name, "_")+"_")
+	})
+}
+
+// notInNames are the characters that names for models do not have.
+var notInNames = regexp.MustCompile(`[^A-Za-z0-9_-]`)
 
 func serverNames(servers mcptool.Servers) string {
 	names := make([]string, len(servers))

@@ -18,7 +18,8 @@ import (
 )
 
 const mcpCallHelp = `Call calls one tool and prints what it answers. TOOL is the name that "mcp tools"
-shows, or the server's own name for it where only one server has such a tool.
+shows, or the server's own name for it where only one server has such a tool. With
+the first, servers that cannot have it need not work.
 
 The arguments are a JSON object, "-" for one on standard input, or NAME=VALUE for
 each: a VALUE is taken as the tool's schema has it, as text or as JSON.
@@ -54,13 +55,9 @@ func newMCPCallCommand() *cobra.Command {
 }
 
 func (j *mcpJob) call(ctx context.Context, name string, words []string, stdin io.Reader) error {
-	tools, err := j.start(ctx)
+	tool, err := j.find(ctx, name)
 	if err != nil {
 		return err
-	}
-	tool, err := findTool(tools, name)
-	if err != nil {
-		return j.perhapsDown(err)
 	}
 	def := tool.Definition()
 	arguments, err := readArguments(ctx, words, def.Parameters, stdin)
@@ -79,6 +76,35 @@ func (j *mcpJob) call(ctx context.Context, name string, words []string, stdin io
 		return j.callError(def.Server, err)
 	}
 	return j.writeResult(def, result)
+}
+
+// find starts the servers whose tool has this name for the model. If there is
+// none, it starts all, since the name may be a server's own.
+func (j *mcpJob) find(ctx context.Context, name string) (tramontane.Tool, error) {
+	all := j.servers
+	if likely := j.behind(name); len(likely) > 0 {
+		j.only(likely)
+	}
+	tools, err := j.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(j.servers) < len(all) {
+		for _, tool := range tools {
+			if tool.Definition().Name == name {
+				return tool, nil
+			}
+		}
+		j.servers, j.guard.Toolset = all, all
+		if tools, err = j.start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	tool, err := findTool(tools, name)
+	if err != nil {
+		return nil, j.perhapsDown(err)
+	}
+	return tool, nil
 }
 
 // callError returns the error of a call without a result. That a lazy server

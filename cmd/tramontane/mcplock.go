@@ -49,6 +49,7 @@ func newMCPLockCommand() *cobra.Command {
 // A lockReport says how tools differ from what was pinned.
 type lockReport struct {
 	File    string         `json:"file"`
+	Written bool           `json:"written"`
 	Changes []changeReport `json:"changes"`
 	Diff    string         `json:"diff"`
 }
@@ -74,24 +75,33 @@ func (j *mcpJob) lock(ctx context.Context, path string, check bool) error {
 	}
 	now := mcptool.NewLock(j.servers, tools)
 	drift := pinned.Drift(now)
-	if err := j.writeDrift(path, drift); err != nil {
-		return err
-	}
-	switch {
-	case check && len(drift.Changes) > 0:
+	if check {
+		if err := j.writeDrift(path, drift, ""); err != nil || len(drift.Changes) == 0 {
+			return err
+		}
 		return &exitError{exitDrift, fmt.Errorf("%s: tools are not as it pins them: %d differences", path, len(drift.Changes))}
-	case check:
-		return nil
 	}
 	pinned.Update(now)
-	return pinned.WriteFile(path)
+	if err := pinned.WriteFile(path); err != nil {
+		return err
+	}
+	return j.writeDrift(path, drift, fmt.Sprintf("Wrote %s: it pins %s of %s.\n", printable(path), count(len(tools), "tool"), count(len(now.Servers), "server")))
 }
 
-func (j *mcpJob) writeDrift(path string, drift *mcptool.Drift) error {
-	if !j.json {
-		return j.out.write([]byte(drift.String()))
+// count is a number with what is counted.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
 	}
-	r := &lockReport{File: path, Changes: []changeReport{}, Diff: drift.String()}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// writeDrift writes the difference, and what was done, if anything was.
+func (j *mcpJob) writeDrift(path string, drift *mcptool.Drift, done string) error {
+	if !j.json {
+		return j.out.write([]byte(drift.String() + done))
+	}
+	r := &lockReport{File: path, Written: done != "", Changes: []changeReport{}, Diff: drift.String()}
 	for _, c := range drift.Changes {
 		r.Changes = append(r.Changes, changeReport{c.Server, c.Tool, c.Kind, c.Fields})
 	}

@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,8 +17,9 @@ import (
 
 const mcpToolsHelp = `Tools lists the tools of the MCP servers under the names that the model gets to
 see. The marks say what a server claims of its tool: "reads" that it changes
-nothing. A server can claim anything. NAMEs choose servers, which
-are then needed, whatever the config file says.
+nothing. A server can claim anything. NAMEs choose servers, which are then needed,
+whatever the config file says, and the others are not: they are started only if
+there are rules or a lock file, which may be about them.
 
 --output json has the whole of each tool, with the schemas of its arguments and
 of its result.`
@@ -62,11 +67,20 @@ func (j *mcpJob) listTools(ctx context.Context, names []string) error {
 			s.Need = mcptool.Required
 		}
 	}
+	// Who is about to write the lock file of a config may look at the tools.
+	if _, err := os.Stat(j.guard.LockFile); j.lockFlag == "" && j.guard.LockFile != "" && errors.Is(err, fs.ErrNotExist) {
+		j.guard.Logger.Warn("there is no lock file yet: no tool is pinned, and no run will start", "file", j.guard.LockFile,
+			"lock", strings.TrimSpace("tramontane mcp lock "+strings.Join(j.flags, " ")))
+		j.guard.LockFile = ""
+	}
+	if len(names) > 0 {
+		j.only(servers)
+	}
 	tools, err := j.start(ctx)
 	if err != nil {
 		return err
 	}
-	// All servers were started: rules may be about any of them.
+	// Others may have been started as well.
 	tools = slices.DeleteFunc(tools, func(t tramontane.Tool) bool {
 		return len(names) > 0 && !slices.Contains(names, t.Definition().Server)
 	})
