@@ -8,16 +8,16 @@ import (
 
 // Emit adds an event to the stream of the run that ctx belongs to: a
 // *[ProgressEvent], *[LogEvent], *[ServerEvent], *[ToolsChangedEvent] or
-// *[ResourceUpdatedEvent]; the others are the run's own, and ignored. A ctx belongs to a run if it is, or
-// comes from, one that the run gave to [Tool.Call] or [Toolset.Tools]. In any
-// other, in a run without a stream, and after the run has ended, Emit does
-// nothing.
+// *[ResourceUpdatedEvent]; the others are the run's own, and ignored. A ctx
+// belongs to a run if it is, or comes from, one that the run gave to [Tool.Call]
+// or [Toolset.Tools]. In any other, in a run without a stream, and after the run
+// has ended, Emit does nothing.
 //
 // Emit is safe for concurrent use and never waits. What one goroutine emits
 // stays in order, and comes before the [ResultEvent] of the call that it was
-// emitted in. While the reader of the stream is behind, a ProgressEvent takes the place
-// of one before it for the same call; beyond 1024 events that wait, a LogEvent
-// is dropped and counted (see [LogEvent]), and a ProgressEvent dropped.
+// emitted in. While the reader of the stream is behind, a ProgressEvent takes
+// the place of one before it for the same call; beyond 1024 events that wait, a
+// LogEvent is dropped and counted (see [LogEvent]), and a ProgressEvent dropped.
 func Emit(ctx context.Context, event Event) {
 	e, ok := ctx.Value(emissionKey{}).(*emission)
 	if !ok || e.to == nil {

@@ -26,6 +26,13 @@ const lockVersion = 1
 // A Lock pins what the tools of servers are: a server that changes one after a
 // person has looked at it is noticed by a [Guard]. It is kept in a JSON file
 // that is made to be read and reviewed, and is the same for the same tools.
+//
+// A server may offer more tools to clients that can do more: to those with
+// [Server.Elicit] such as ask a person, with [Server.Sampling] such as ask a
+// model. For those that come and go, every Lock but the one that was made in the
+// same circumstances reports drift. A program that runs at a terminal and without
+// one gives the servers the same fields in both, or excludes such tools by the
+// [Policy], which a [Guard] does not pin then.
 type Lock struct {
 	// Servers are the pinned servers by name.
 	Servers map[string]LockedServer `json:"servers"`

@@ -566,7 +566,7 @@ func (e *loginError) Error() string {
 	if e.others {
 		return e.err.Error() + ": it wants other credentials than it got"
 	}
-	return e.err.Error() + ": it wants credentials, and got none"
+	return e.err.Error() + ": it wants credentials, and got none: set Server.Auth, see package mcpauth"
 }
 
 func (e *loginError) Unwrap() error    { return e.err }

@@ -123,6 +123,9 @@ func TestFaultDeniedLogin(t *testing.T) {
 		if !ok || !login.NeedsLogin() {
 			t.Errorf("%s: error %v", name, err)
 		}
+		if says := err != nil && strings.Contains(err.Error(), "got none: set Server.Auth, see package mcpauth"); says != (auth == nil) {
+			t.Errorf("%s: error %v, want the next step where there is no Auth", name, err)
+		}
 		if n := f.count("server/discover") + f.count("initialize"); n != 1 {
 			t.Errorf("%s: %d requests", name, n)
 		}

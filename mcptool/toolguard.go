@@ -28,7 +28,8 @@ type Guard struct {
 
 	// LockFile is the path of a file that pins the tools, see [Lock]. Tools that
 	// the Policy leaves out need not be as they are pinned, and neither need
-	// servers that cannot be had. If zero, nothing is pinned.
+	// servers that cannot be had. What a server offers may depend on whether it
+	// can ask a person, as [Lock] says. If zero, nothing is pinned.
 	LockFile string
 
 	// OnDrift says what becomes of a run whose tools are not as they are pinned,
