@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tramontane-dev/tramontane/mcptool"
 )
@@ -48,10 +49,14 @@ type mcpFlags struct {
 	timeout time.Duration
 }
 
-func (f *mcpFlags) add(cmd *cobra.Command) {
+// add adds the flags that all of them have, and more for those that need more.
+func (f *mcpFlags) add(cmd *cobra.Command, more ...func(*pflag.FlagSet)) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	f.serverFlags.add(flags)
+	f.addServers(flags)
+	for _, add := range more {
+		add(flags)
+	}
 	flags.StringVar(&f.output, "output", outputText, "`FORMAT` of standard output: text or json")
 	flags.Var((*timeFlag)(&f.timeout), "timeout", "`TIME` that it may take, such as 90s or 5m (default: no limit)")
 }

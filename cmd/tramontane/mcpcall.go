@@ -50,7 +50,7 @@ func newMCPCallCommand() *cobra.Command {
 			return j.call(ctx, args[0], args[1:], cmd.InOrStdin())
 		},
 	}
-	f.add(cmd)
+	f.add(cmd, f.addChoice, f.addLock, f.addDrift)
 	return cmd
 }
 

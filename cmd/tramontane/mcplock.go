@@ -41,7 +41,7 @@ func newMCPLockCommand() *cobra.Command {
 			return j.lock(ctx, path, check)
 		},
 	}
-	f.add(cmd)
+	f.add(cmd, f.addLock)
 	cmd.Flags().BoolVar(&check, "check", false, "write nothing, and fail if there is a difference")
 	return cmd
 }

@@ -40,7 +40,7 @@ func newMCPToolsCommand() *cobra.Command {
 			return j.listTools(ctx, names)
 		},
 	}
-	f.add(cmd)
+	f.add(cmd, f.addChoice, f.addConfirm, f.addLock, f.addDrift)
 	return cmd
 }
 

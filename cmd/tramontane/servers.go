@@ -47,13 +47,35 @@ type toolbox struct {
 	origin   map[string]string // the one of them that names a server
 }
 
+// add adds all of the flags.
 func (f *serverFlags) add(flags *pflag.FlagSet) {
+	f.addServers(flags)
+	f.addChoice(flags)
+	f.addConfirm(flags)
+	f.addLock(flags)
+	f.addDrift(flags)
+}
+
+// addServers adds the flags that name servers, for commands that look at no tool.
+func (f *serverFlags) addServers(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.configs, "mcp-config", nil, "JSON `FILE` with \"mcpServers\", as other MCP clients have it; relative paths start at the file (repeatable)")
 	flags.StringArrayVar(&f.mcp, "mcp", nil, "MCP server as `'NAME=COMMAND ARG...'` or 'NAME=https://...' (repeatable)")
+}
+
+func (f *serverFlags) addChoice(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.include, "include", nil, "use only the tools with this `RULE`: NAME, a glob, /regexp/, @read-only, SERVER:RULE; a server that no such rule is about keeps all of its tools (repeatable)")
 	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave the tools with this `RULE` out (repeatable)")
+}
+
+func (f *serverFlags) addConfirm(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.confirm, "confirm", nil, "ask before each call of the tools with this `RULE` (repeatable)")
+}
+
+func (f *serverFlags) addLock(flags *pflag.FlagSet) {
 	flags.StringVar(&f.lock, "lock", "", "lock `FILE` that pins the tools, as tramontane mcp lock writes it (default: as the config file says)")
+}
+
+func (f *serverFlags) addDrift(flags *pflag.FlagSet) {
 	flags.StringVar(&f.onDrift, "on-drift", "", "`MODE` for tools that are not as they are pinned: block, ask or warn (default: as the config file says, or block)")
 }
 
