@@ -58,8 +58,8 @@
 // authorization (SEP-990), DPoP (SEP-1932, RFC 9449) and workload identity
 // federation (SEP-1933).
 //
-// A token goes to the origin of its server and nowhere else, in a header. All
-// URLs are https, or on loopback. Requests that a server could steer go to public
-// addresses only, unless [Login.AllowHosts] names the host. Secrets are in no
-// error, log or printed value of this package; a [Secret] hides itself.
+// A token goes to the origin of its server and nowhere else, in a header, and
+// only to URLs that are https, or on loopback. Requests that a server could steer
+// go to public addresses only. [Login.AllowHosts] names the exceptions to both.
+// Secrets are in no error, log or printed value of this package; a [Secret] hides itself.
 package mcpauth
