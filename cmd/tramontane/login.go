@@ -98,7 +98,7 @@ func (b *toolbox) newLogins(p *person) error {
 // loopback sends the person to their browser, and waits for it where the config
 // file says.
 func loopback(o mcptool.OAuth, out io.Writer) *mcpauth.Loopback {
-	l := &mcpauth.Loopback{Out: out}
+	l := &mcpauth.Loopback{Out: out, Elsewhere: "start again with: tramontane mcp login --paste"}
 	if u, err := url.Parse(o.RedirectURL); err == nil && o.RedirectURL != "" {
 		l.Host, l.Path = u.Hostname(), u.Path
 		// A port that is no number is left to the listener to choose.
