@@ -57,26 +57,24 @@ type ClientCredentials struct {
 	unattended unattended
 }
 
-func (c *ClientCredentials) init() error {
-	return c.unattended.init(func() (grant, error) {
-		g := grant{
-			op: "ask for a token", server: c.Server, issuer: c.ClientIssuer, scopes: c.Scopes, bound: c.RequireDPoP,
-			httpClient: c.HTTPClient, allowHosts: c.AllowHosts, choose: c.ChooseIssuer,
-			client: func(methods []string) *client {
-				return newClient(c.ClientID, c.ClientSecret, c.ClientKey, c.ClientAuth, methods)
-			},
-			form: func(context.Context, source, Secret, []string) (url.Values, error) {
-				return url.Values{"grant_type": {"client_credentials"}}, nil
-			},
-		}
-		if c.ClientID == "" || c.ClientSecret == "" && c.ClientKey == nil {
-			return g, errors.New("client credentials need a client id and its secret or private key")
-		}
-		if c.ClientKey.roams(c.ClientID, c.ClientIssuer) {
-			return g, errAudience
-		}
-		return g, nil
-	})
+func (c *ClientCredentials) grant() (grant, error) {
+	g := grant{
+		op: "ask for a token", server: c.Server, issuer: c.ClientIssuer, scopes: c.Scopes, bound: c.RequireDPoP,
+		httpClient: c.HTTPClient, allowHosts: c.AllowHosts, choose: c.ChooseIssuer,
+		client: func(methods []string) *client {
+			return newClient(c.ClientID, c.ClientSecret, c.ClientKey, c.ClientAuth, methods)
+		},
+		form: func(context.Context, source, Secret, []string) (url.Values, error) {
+			return url.Values{"grant_type": {"client_credentials"}}, nil
+		},
+	}
+	if c.ClientID == "" || c.ClientSecret == "" && c.ClientKey == nil {
+		return g, errors.New("client credentials need a client id and its secret or private key")
+	}
+	if c.ClientKey.roams(c.ClientID, c.ClientIssuer) {
+		return g, errAudience
+	}
+	return g, nil
 }
 
 // Authorize sets the access token on a request to the server, if there is one.
@@ -84,25 +82,19 @@ func (c *ClientCredentials) init() error {
 // from. For another origin than the server's it returns an error. Whoever sends
 // the request must not follow redirects with it.
 func (c *ClientCredentials) Authorize(req *http.Request) error {
-	if err := c.init(); err != nil {
-		return err
-	}
-	return c.unattended.authorize(req)
+	return c.unattended.authorize(c.grant, req)
 }
 
 // Refused is told that the server answered req with 401 or 403. It returns nil
 // when there is a new token with which the request is to be sent again, once.
 // The body of resp is left alone.
 func (c *ClientCredentials) Refused(req *http.Request, resp *http.Response) error {
-	if err := c.init(); err != nil {
-		return err
-	}
-	return c.unattended.refusedBy(req, resp)
+	return c.unattended.refusedBy(c.grant, req, resp)
 }
 
 // Answered is as [Login.Answered].
 func (c *ClientCredentials) Answered(req *http.Request, resp *http.Response) (again bool) {
-	return c.init() == nil && c.unattended.keeper.hear(req, resp, c.unattended.server)
+	return c.unattended.answered(c.grant, req, resp)
 }
 
 // String says what the credentials are for, without the secret.

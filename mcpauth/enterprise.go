@@ -82,38 +82,36 @@ type Enterprise struct {
 	idpWeb     *web
 }
 
-func (e *Enterprise) init() error {
-	return e.unattended.init(func() (grant, error) {
-		g := grant{
-			op: "exchange the identity assertion", server: e.Server, issuer: e.ClientIssuer, scopes: e.Scopes, bound: e.RequireDPoP,
-			httpClient: e.HTTPClient, allowHosts: e.AllowHosts, choose: e.ChooseIssuer,
-			client: func(methods []string) *client {
-				return newClient(e.ClientID, e.ClientSecret, e.ClientKey, e.ClientAuth, methods)
-			},
-			subject: e.subject,
-			form:    e.form,
-		}
-		switch {
-		case e.IDToken == nil || e.IdP == "":
-			return g, errors.New("enterprise-managed authorization needs an identity provider and a source of its id tokens")
-		case e.ClientID == "":
-			return g, errors.New("enterprise-managed authorization needs the client id at the server's authorization server")
-		case e.IdPKey != nil && e.IdPClientID == "", e.IdPSecret != "" && e.IdPClientID == "":
-			return g, errors.New("IdPKey and IdPSecret need the IdPClientID that they belong to")
-		case e.ClientKey.roams(e.ClientID, e.ClientIssuer):
-			return g, errAudience
-		}
-		idp, err := url.Parse(e.IdP)
-		if err != nil || idp.User != nil {
-			return g, errors.New("the URL of the identity provider is malformed")
-		}
-		if err := secure(idp, e.AllowHosts); err != nil {
-			return g, fmt.Errorf("the URL of the identity provider, %s: %w", brief(idp), err)
-		}
-		e.idp = idp
-		e.idpWeb, err = newWeb(e.HTTPClient, idp, e.AllowHosts)
-		return g, err
-	})
+func (e *Enterprise) grant() (grant, error) {
+	g := grant{
+		op: "exchange the identity assertion", server: e.Server, issuer: e.ClientIssuer, scopes: e.Scopes, bound: e.RequireDPoP,
+		httpClient: e.HTTPClient, allowHosts: e.AllowHosts, choose: e.ChooseIssuer,
+		client: func(methods []string) *client {
+			return newClient(e.ClientID, e.ClientSecret, e.ClientKey, e.ClientAuth, methods)
+		},
+		subject: e.subject,
+		form:    e.form,
+	}
+	switch {
+	case e.IDToken == nil || e.IdP == "":
+		return g, errors.New("enterprise-managed authorization needs an identity provider and a source of its id tokens")
+	case e.ClientID == "":
+		return g, errors.New("enterprise-managed authorization needs the client id at the server's authorization server")
+	case e.IdPKey != nil && e.IdPClientID == "", e.IdPSecret != "" && e.IdPClientID == "":
+		return g, errors.New("IdPKey and IdPSecret need the IdPClientID that they belong to")
+	case e.ClientKey.roams(e.ClientID, e.ClientIssuer):
+		return g, errAudience
+	}
+	idp, err := url.Parse(e.IdP)
+	if err != nil || idp.User != nil {
+		return g, errors.New("the URL of the identity provider is malformed")
+	}
+	if err := secure(idp, e.AllowHosts); err != nil {
+		return g, fmt.Errorf("the URL of the identity provider, %s: %w", brief(idp), err)
+	}
+	e.idp = idp
+	e.idpWeb, err = newWeb(e.HTTPClient, idp, e.AllowHosts)
+	return g, err
 }
 
 // subject reads the id token. A person may have to sign in for that.
@@ -201,23 +199,17 @@ func readExchange(got *answer) (Secret, error) {
 
 // Authorize is as [ClientCredentials.Authorize].
 func (e *Enterprise) Authorize(req *http.Request) error {
-	if err := e.init(); err != nil {
-		return err
-	}
-	return e.unattended.authorize(req)
+	return e.unattended.authorize(e.grant, req)
 }
 
 // Refused is as [ClientCredentials.Refused], and may take as long as IDToken does.
 func (e *Enterprise) Refused(req *http.Request, resp *http.Response) error {
-	if err := e.init(); err != nil {
-		return err
-	}
-	return e.unattended.refusedBy(req, resp)
+	return e.unattended.refusedBy(e.grant, req, resp)
 }
 
 // Answered is as [Login.Answered].
 func (e *Enterprise) Answered(req *http.Request, resp *http.Response) (again bool) {
-	return e.init() == nil && e.unattended.keeper.hear(req, resp, e.unattended.server)
+	return e.unattended.answered(e.grant, req, resp)
 }
 
 // String says what it is for, without its secrets.

@@ -60,7 +60,9 @@ type refusal struct {
 	until time.Time
 }
 
-// init makes ready for the first use; prepare also says what is missing.
+// init makes ready for the first use; prepare also says what is missing. It
+// comes first in authorize, refusedBy and answered, so their callers need not
+// think of it.
 func (u *unattended) init(prepare func() (grant, error)) error {
 	u.once.Do(func() {
 		if u.grant, u.initErr = prepare(); u.initErr != nil {
@@ -80,7 +82,10 @@ func (u *unattended) init(prepare func() (grant, error)) error {
 
 func (u *unattended) name() string { return brief(u.server) }
 
-func (u *unattended) authorize(req *http.Request) error {
+func (u *unattended) authorize(prepare func() (grant, error), req *http.Request) error {
+	if err := u.init(prepare); err != nil {
+		return err
+	}
 	if t := u.keeper.current(); t != nil && t.ended(early) {
 		// As in Login.Authorize.
 		_ = u.keeper.renew(req.Context(), need{refused: string(t.Access), expired: true}, u.renew)
@@ -91,7 +96,14 @@ func (u *unattended) authorize(req *http.Request) error {
 	return u.keeper.authorize(req, u.server, u.name())
 }
 
-func (u *unattended) refusedBy(req *http.Request, resp *http.Response) error {
+func (u *unattended) answered(prepare func() (grant, error), req *http.Request, resp *http.Response) (again bool) {
+	return u.init(prepare) == nil && u.keeper.hear(req, resp, u.server)
+}
+
+func (u *unattended) refusedBy(prepare func() (grant, error), req *http.Request, resp *http.Response) error {
+	if err := u.init(prepare); err != nil {
+		return err
+	}
 	if u.keeper.hear(req, resp, u.server) {
 		u.keeper.answer()
 		return nil

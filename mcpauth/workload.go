@@ -107,22 +107,20 @@ type Workload struct {
 	unattended unattended
 }
 
-func (w *Workload) init() error {
-	return w.unattended.init(func() (grant, error) {
-		g := grant{
-			op: "exchange the workload's JWT", server: w.Server, issuer: w.Issuer, scopes: w.Scopes, bound: w.RequireDPoP,
-			httpClient: w.HTTPClient, allowHosts: w.AllowHosts, choose: w.ChooseIssuer,
-			client:  func([]string) *client { return &client{id: w.ClientID, method: authNone} },
-			subject: w.subject,
-			form: func(_ context.Context, _ source, subject Secret, _ []string) (url.Values, error) {
-				return url.Values{"grant_type": {jwtBearer}, "assertion": {string(subject)}}, nil
-			},
-		}
-		if w.JWT == nil {
-			return g, errors.New("workload identity needs a source of JWTs")
-		}
-		return g, nil
-	})
+func (w *Workload) grant() (grant, error) {
+	g := grant{
+		op: "exchange the workload's JWT", server: w.Server, issuer: w.Issuer, scopes: w.Scopes, bound: w.RequireDPoP,
+		httpClient: w.HTTPClient, allowHosts: w.AllowHosts, choose: w.ChooseIssuer,
+		client:  func([]string) *client { return &client{id: w.ClientID, method: authNone} },
+		subject: w.subject,
+		form: func(_ context.Context, _ source, subject Secret, _ []string) (url.Values, error) {
+			return url.Values{"grant_type": {jwtBearer}, "assertion": {string(subject)}}, nil
+		},
+	}
+	if w.JWT == nil {
+		return g, errors.New("workload identity needs a source of JWTs")
+	}
+	return g, nil
 }
 
 // subject reads the JWT, and keeps it from whom it is not for.
@@ -151,23 +149,17 @@ func (w *Workload) subject(ctx context.Context, from source) (Secret, error) {
 
 // Authorize is as [ClientCredentials.Authorize].
 func (w *Workload) Authorize(req *http.Request) error {
-	if err := w.init(); err != nil {
-		return err
-	}
-	return w.unattended.authorize(req)
+	return w.unattended.authorize(w.grant, req)
 }
 
 // Refused is as [ClientCredentials.Refused].
 func (w *Workload) Refused(req *http.Request, resp *http.Response) error {
-	if err := w.init(); err != nil {
-		return err
-	}
-	return w.unattended.refusedBy(req, resp)
+	return w.unattended.refusedBy(w.grant, req, resp)
 }
 
 // Answered is as [Login.Answered].
 func (w *Workload) Answered(req *http.Request, resp *http.Response) (again bool) {
-	return w.init() == nil && w.unattended.keeper.hear(req, resp, w.unattended.server)
+	return w.unattended.answered(w.grant, req, resp)
 }
 
 // String says what it is for, without its secrets.
